@@ -1,0 +1,85 @@
+/** What the loader asks of an architecture. Every hook defaults to what the kernel's `__weak` function does. */
+import type { Config, ModuleView, Region, Version } from '../relocs/module-view.ts';
+import { type Rules, type RulesSpec, rules } from '../relocs/rules.ts';
+
+/** The fields of an ELF header that elf_check_arch() macros look at. */
+export interface HeaderFacts {
+  readonly is64: boolean;
+  readonly little: boolean;
+  readonly e_machine: number;
+  readonly e_flags: number;
+  readonly e_entry: bigint;
+}
+
+/** Where modules may lie (B.9), before randomisation. Ends are exclusive. */
+export interface ModuleArea {
+  readonly text: readonly [start: bigint, end: bigint];
+  readonly data?: readonly [start: bigint, end: bigint];
+}
+
+export interface Hooks {
+  /** elf_check_arch(): default, e_machine is one of the architecture's. */
+  accepts?(header: HeaderFacts, config: Config): boolean;
+  /** module_elf_check_arch() [≥6.12]. */
+  acceptsModule?(header: HeaderFacts, config: Config): boolean;
+  /**
+   * module_frob_arch_sections(): sizes PLT and GOT sections, may reorder entries and change symbols in the temporary
+   * image. Throws Refusal.
+   */
+  frobSections?(m: ModuleView): void;
+  /** Bytes that the frob hook put at the start of a region (mod->mem[].size before layout). */
+  regionHead?(m: ModuleView, region: Region): number;
+  /** arch_mod_section_prepend(): bytes in front of section `index`. */
+  sectionPrepend?(m: ModuleView, index: number): number;
+  /** module_finalize(): the data effects that do not depend on a CPU. Throws Refusal. */
+  finalize?(m: ModuleView): void;
+  /** module_init_section(): default, names starting with `.init`. */
+  isInitSection?(name: string): boolean;
+  /** module_exit_section(): default, names starting with `.exit`. */
+  isExitSection?(name: string): boolean;
+  /** ignore_undef_symbol(): an unresolved symbol of this name is no error. */
+  ignoresUndefined?(name: string): boolean;
+}
+
+export interface ArchSpec extends RulesSpec, Hooks {
+  /** As komulator and Debian users call it: 'x86_64', 'riscv64'. */
+  readonly name: string;
+  /** Directory under the kernel's arch/ with the bitness where the kernel has two handlers: 'riscv', 'x86_64'. */
+  readonly backend: string;
+  /** Address of the psABI this table follows. */
+  readonly psABI: string;
+  readonly e_machine: readonly number[];
+  readonly is64: boolean;
+  /** Data orders the kernel can be built for. */
+  readonly orders: readonly ('little' | 'big')[];
+  readonly forms: readonly ('REL' | 'RELA')[];
+  /** ARCH_SHF_SMALL. */
+  readonly smallFlag?: number;
+  /** HAVE_ARCH_PREL32_RELOCATIONS: export entries are three self-relative 32-bit offsets. */
+  readonly prel32Exports?: boolean;
+  readonly moduleArea: (version: Version, config: Config) => ModuleArea;
+  /** Bytes of a page: mod_mem regions are page-aligned. */
+  readonly pageSize?: number;
+  /** Kconfig switches of Debian's kernel of this architecture that differ from the common defaults. */
+  readonly config?: Config;
+  /** First and last kernel with this backend; absent: all profiles. */
+  readonly since?: string;
+  readonly until?: string;
+}
+
+export interface Arch extends Omit<ArchSpec, keyof RulesSpec> {
+  readonly rules: Rules;
+  readonly pageSize: number;
+}
+
+/** Makes an Arch of a table and its hooks. */
+export function defineArch(spec: ArchSpec): Arch {
+  return { pageSize: 4096, ...spec, rules: rules(spec) };
+}
+
+/** elf_check_arch() of an architecture. */
+export const acceptsHeader = (arch: Arch, header: HeaderFacts, config: Config): boolean =>
+  arch.accepts ? arch.accepts(header, config) : arch.e_machine.includes(header.e_machine);
+
+export const isInitSection = (arch: Arch, name: string): boolean => arch.isInitSection?.(name) ?? name.startsWith('.init');
+export const isExitSection = (arch: Arch, name: string): boolean => arch.isExitSection?.(name) ?? name.startsWith('.exit');

@@ -1,0 +1,82 @@
+/**
+ * apply_relocate() and apply_relocate_add(): the obvious interpreter of the rows, which is their specification. The
+ * compiled loop (compile.ts) is held equal to it by a property test.
+ */
+import type { Howto, Verdict } from './howto.ts';
+import { crashes } from './refusal.ts';
+import { rowFor, wouldAccept } from './rules.ts';
+import { type Run, Site } from './site.ts';
+
+/** Told of every relocation that is applied, when somebody asked. Bytes are copies. */
+export interface Trace {
+  relocation(r: Site, row: Howto, value: bigint, before: Uint8Array, after: Uint8Array): void;
+}
+
+/**
+ * Applies one relocation section, in the order of its entries, and stops at the first that is refused.
+ *
+ * @throws Refusal with the kernel's errno; its lines are in the log, earlier entries stay applied.
+ */
+export function applySection(run: Run, trace?: Trace): void {
+  const site = new Site(run);
+  run.rules.beginSection?.(run);
+  for (let i = 0; i < run.entries.count; i++) {
+    site.moveTo(i);
+    applyOne(site, trace);
+  }
+  run.rules.endSection?.(run);
+}
+
+/** Applies the entry the site stands on. */
+export function applyOne(r: Site, trace?: Trace): void {
+  const { rules, module } = r.run;
+  if (rules.before?.(r) === 'skip') return;
+  if (r.sym >= r.run.symtab.count)
+    throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
+
+  const row = rowFor(rules, r.type, module.version, module.config);
+  if (row === undefined) {
+    const verdict = rules.unknown(r);
+    if (verdict === undefined) return;
+    throw refused(r, { reason: wouldAccept(rules, r.type, module.version, module.config), ...verdict });
+  }
+  r.row = row;
+  if (row.action === 'ignore') return;
+  if (row.refusal !== undefined) throw refused(r, row.refusal(r));
+
+  if (!r.run.entries.rela || row.inPlace) r.A += row.field.extract(r.readField(row.field));
+  const before = trace && bytesAtPlace(r, row);
+  const value = r.long(row.calc.value(r));
+  const writesFirst = rules.writesFirst(module.version);
+  if (writesFirst) {
+    rules.beforeWrite?.(r, value);
+    write(r, row, value);
+  }
+  for (const check of row.checks) {
+    if (!check.passes(value, row, r)) throw refused(r, (check.refusal ?? rules.overflow)(r, value));
+  }
+  if (!writesFirst) {
+    rules.beforeWrite?.(r, value);
+    write(r, row, value);
+  }
+  if (trace && before) trace.relocation(r, row, value, before, bytesAtPlace(r, row));
+}
+
+function write(r: Site, row: Howto, value: bigint): void {
+  if (row.write !== undefined) row.write(r, value);
+  else r.insert(row.field, value);
+}
+
+function bytesAtPlace(r: Site, row: Howto): Uint8Array {
+  const at = Number(r.r_offset);
+  return r.run.target.bytes.slice(at, at + row.field.size);
+}
+
+function refused(r: Site, verdict: Verdict): Error {
+  const row = r.row;
+  const S = `S=0x${r.S.toString(16)} A=${r.A < 0n ? '-' : ''}0x${(r.A < 0n ? -r.A : r.A).toString(16)} P=0x${r.P.toString(16)}`;
+  const range = row?.checks.map((c) => c.range?.(row, r.format.is64)).find((x) => x !== undefined);
+  const wanted = range ? `; ${row!.name} holds ${range[0]} … ${range[1]}` : '';
+  const why = verdict.reason ? `: ${verdict.reason}` : '';
+  return r.refusal(verdict.errno, verdict.log, `${r.where()}: ${S}${wanted}${why}`);
+}

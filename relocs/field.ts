@@ -1,0 +1,84 @@
+/**
+ * Where a relocated value goes. A field is a list of slices; mask, insert and extract all follow from it, so that the
+ * width of a range and the placing of its bits can never disagree.
+ */
+import { bits, ones, signExtend } from './bits.ts';
+
+/** value[hi:lo] lands at bit `at` of the word. */
+export type Slice = readonly [hi: number, lo: number, at: number];
+
+/** How the word lies in memory: the module's data order, or the order of instructions. */
+export type WordOrder = 'data' | 'insn';
+
+export interface Field {
+  readonly name: string;
+  /** Bytes read and written at P. */
+  readonly size: 1 | 2 | 4 | 8;
+  readonly order: WordOrder;
+  /** Bits of the word that `insert` may change. */
+  readonly mask: bigint;
+  /** Bits of the value that are kept: [hi, lo] of the whole value, both included. */
+  readonly hi: number;
+  readonly lo: number;
+  /** For the compiled loop and for drawings; absent on custom fields. */
+  readonly slices?: readonly Slice[];
+  /** Added to the value before it is sliced (hi20 with a signed lo12). */
+  readonly round: bigint;
+  /** The word with the value's bits put in place. */
+  insert(word: bigint, value: bigint): bigint;
+  /** The value a word holds: bits that are not kept read as 0, the top bit is the sign. */
+  extract(word: bigint): bigint;
+}
+
+export interface FieldOptions {
+  readonly name?: string;
+  readonly order?: WordOrder;
+  readonly round?: bigint;
+  /** False: `extract` gives an unsigned value. Default true. */
+  readonly signed?: boolean;
+}
+
+/** A field of a word of `size` bytes out of slices; see `Field`. */
+export function field(size: 1 | 2 | 4 | 8, slices: readonly Slice[], options: FieldOptions = {}): Field {
+  const round = options.round ?? 0n;
+  const hi = Math.max(...slices.map(([h]) => h));
+  const lo = Math.min(...slices.map(([, l]) => l));
+  let mask = 0n;
+  for (const [h, l, at] of slices) mask |= ones(h - l + 1) << BigInt(at);
+  const insert = (word: bigint, value: bigint): bigint => {
+    const v = value + round;
+    let out = word & ~mask;
+    for (const [h, l, at] of slices) out |= bits(v, h, l) << BigInt(at);
+    return out;
+  };
+  const extract = (word: bigint): bigint => {
+    let v = 0n;
+    for (const [h, l, at] of slices) v |= ((word >> BigInt(at)) & ones(h - l + 1)) << BigInt(l);
+    return options.signed === false ? v : signExtend(v, hi + 1);
+  };
+  const name = options.name ?? slices.map(([h, l, at]) => `[${h}:${l}]→${at}`).join(' ');
+  return { name, size, order: options.order ?? 'insn', mask, hi, lo, slices, round, insert, extract };
+}
+
+const data = (size: 1 | 2 | 4 | 8): Field =>
+  field(size, [[size * 8 - 1, 0, 0]], { name: `word${size * 8}`, order: 'data' });
+
+/** Whole words of the module's data order. */
+export const word8: Field = data(1);
+export const word16: Field = data(2);
+export const word32: Field = data(4);
+export const word64: Field = data(8);
+
+/** A field of a 32-bit instruction. */
+export const insn32 = (slices: readonly Slice[], options: FieldOptions = {}): Field => field(4, slices, options);
+/** A field of a 16-bit instruction or parcel. */
+export const insn16 = (slices: readonly Slice[], options: FieldOptions = {}): Field => field(2, slices, options);
+/** A field over two adjacent 32-bit instructions; on little-endian instructions the first is the low half. */
+export const insnPair = (slices: readonly Slice[], options: FieldOptions = {}): Field => field(8, slices, options);
+
+/** No bytes at all: relocations that are accepted and ignored, or only keep state. */
+export const nothing: Field = {
+  name: '-', size: 1, order: 'data', mask: 0n, hi: 0, lo: 0, round: 0n,
+  insert: (word) => word,
+  extract: () => 0n,
+};

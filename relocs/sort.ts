@@ -1,0 +1,70 @@
+import type { Entries } from './entries.ts';
+import { compareVersions, type Version } from './module-view.ts';
+
+/**
+ * The kernel's sort() (lib/sort.c): a bottom-up heapsort, in place. It is not stable, and the order of equal keys
+ * decides the order of PLT entries, so hooks that sort relocations must move them exactly as it does.
+ *
+ * From 6.9 on the two largest elements are taken off the heap at a time, and a tie between siblings goes to the right
+ * one; before, one is taken and a tie goes to the left.
+ *
+ * @param compare negative, zero, positive for the elements at i and j
+ */
+export function kernelSort(
+  version: Version,
+  count: number,
+  compare: (i: number, j: number) => number,
+  swap: (i: number, j: number) => void,
+): void {
+  const pairs = compareVersions(version, '6.9') >= 0;
+  if (count < 2) return;
+
+  /** Sifts the element at `top` into the heap of `n` elements: down to a leaf, then back up to where it belongs. */
+  const sift = (top: number, n: number): void => {
+    let leaf = top;
+    for (;;) {
+      const left = 2 * leaf + 1;
+      if (left + 1 >= n) {
+        if (left + 1 === n) leaf = left;
+        break;
+      }
+      const order = compare(left, left + 1);
+      leaf = (pairs ? order > 0 : order >= 0) ? left : left + 1;
+    }
+    while (leaf !== top && compare(top, leaf) >= 0) leaf = (leaf - 1) >> 1;
+    const home = leaf;
+    while (leaf !== top) {
+      leaf = (leaf - 1) >> 1;
+      swap(leaf, home);
+    }
+  };
+
+  let n = count;
+  for (let top = count >> 1; top-- > 0; ) sift(top, n);
+  if (!pairs) {
+    while (--n) {
+      swap(0, n);
+      sift(0, n);
+    }
+    return;
+  }
+  while (n > 3) {
+    swap(0, --n);
+    const second = compare(1, 2) <= 0 ? 2 : 1;
+    swap(second, --n);
+    sift(second, n);
+    sift(0, n);
+  }
+  swap(0, --n);
+  if (n === 2 && compare(0, 1) > 0) swap(0, 1);
+}
+
+/** Sorts entries [0, count) of a relocation section in place. */
+export function sortEntries(
+  version: Version,
+  entries: Entries,
+  compare: (i: number, j: number) => number,
+  count: number = entries.count,
+): void {
+  kernelSort(version, count, compare, (i, j) => entries.swap(i, j));
+}
