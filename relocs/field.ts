@@ -24,6 +24,8 @@ export interface Field {
   readonly slices?: readonly Slice[];
   /** Added to the value before it is sliced (hi20 with a signed lo12). */
   readonly round: bigint;
+  /** A word that `insert` leaves as it is (arm64's "could not encode" instruction). */
+  readonly keeps?: bigint;
   /** The word with the value's bits put in place. */
   insert(word: bigint, value: bigint): bigint;
   /** The value a word holds: bits that are not kept read as 0, the top bit is the sign. */
@@ -34,6 +36,7 @@ export interface FieldOptions {
   readonly name?: string;
   readonly order?: WordOrder;
   readonly round?: bigint;
+  readonly keeps?: bigint;
   /** False: `extract` gives an unsigned value. Default true. */
   readonly signed?: boolean;
 }
@@ -45,7 +48,9 @@ export function field(size: 1 | 2 | 4 | 8, slices: readonly Slice[], options: Fi
   const lo = Math.min(...slices.map(([, l]) => l));
   let mask = 0n;
   for (const [h, l, at] of slices) mask |= ones(h - l + 1) << BigInt(at);
+  const { keeps } = options;
   const insert = (word: bigint, value: bigint): bigint => {
+    if (word === keeps) return word;
     const v = value + round;
     let out = word & ~mask;
     for (const [h, l, at] of slices) out |= bits(v, h, l) << BigInt(at);
@@ -57,7 +62,8 @@ export function field(size: 1 | 2 | 4 | 8, slices: readonly Slice[], options: Fi
     return options.signed === false ? v : signExtend(v, hi + 1);
   };
   const name = options.name ?? slices.map(([h, l, at]) => `[${h}:${l}]→${at}`).join(' ');
-  return { name, size, order: options.order ?? 'insn', mask, hi, lo, slices, round, insert, extract };
+  const order = options.order ?? 'insn';
+  return { name, size, order, mask, hi, lo, slices, round, ...(keeps !== undefined && { keeps }), insert, extract };
 }
 
 const data = (size: 1 | 2 | 4 | 8): Field =>
