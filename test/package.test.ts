@@ -6,7 +6,11 @@ type Manifest = {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 };
-type Locked = { readonly dev?: boolean; readonly link?: boolean; readonly resolved?: string };
+type Locked = {
+  readonly dev?: boolean;
+  readonly resolved?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+};
 
 const read = (name: string): unknown => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'));
 const manifest = read('package.json') as Manifest;
@@ -36,4 +40,11 @@ test('dependencies are pinned to exact versions', (t) => {
 
 test('the lock file names no host to fetch from', (t) => {
   for (const [path, { resolved = '' }] of Object.entries(packages)) t.notRegex(resolved, /:\/\//, path);
+});
+
+test('the lock file holds every platform of every tool, so that npm ci takes it anywhere', (t) => {
+  for (const { optionalDependencies = {} } of Object.values(packages)) {
+    for (const name of Object.keys(optionalDependencies))
+      t.truthy(packages[`node_modules/${name}`], `run scripts/complete-lock.mjs: ${name}`);
+  }
 });
