@@ -1,0 +1,313 @@
+/**
+ * arm64 (ELF for the Arm 64-bit Architecture, AAELF64). 7.2: arch/arm64/kernel/module.c and module-plts.c.
+ *
+ * Fixed 32-bit instructions, always little-endian. A branch reaches ±128 MiB, so modules carry an empty `.plt` and
+ * `.init.plt` which the loader sizes by counting CALL26 and JUMP26 to other sections; an entry is adrp, add, br over
+ * x16, and is made only when a branch turns out not to reach. It is shared with the entry made last and with no other,
+ * which is why the branches are moved to the front of their section and sorted. The word is always written first, and
+ * overflow looked for afterwards.
+ *
+ * Cortex-A53 erratum 843419 (config ARM64_WORKAROUND_843419, a capability found at boot): an ADRP in the last two words
+ * of a page becomes an ADR, or a branch to a veneer that lives in the same PLT; sections get more alignment so that
+ * few of them need one.
+ */
+import { hex, page } from '../relocs/bits.ts';
+import { abs, calculation, pagerel, pcrel } from '../relocs/calculations.ts';
+import { dont, signed, unsigned } from '../relocs/check.ts';
+import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA } from '../relocs/elf.ts';
+import { Entries, genericInfo } from '../relocs/entries.ts';
+import { type Field, insn32, word16, word32, word64 } from '../relocs/field.ts';
+import { type Calculation, type Check, howto, ignore, type Verdict } from '../relocs/howto.ts';
+import { type ModuleView, sectionNamed } from '../relocs/module-view.ts';
+import { crashes, Refusal } from '../relocs/refusal.ts';
+import type { Section } from '../relocs/section.ts';
+import type { Site } from '../relocs/site.ts';
+import { sortEntries } from '../relocs/sort.ts';
+import { StateOf } from '../relocs/state.ts';
+import { type Arch, defineArch } from './arch.ts';
+
+/** brk #0x100: what the kernel's encoders return when they fail, and then pass through untouched. */
+const FAULT = 0xd420_2000n;
+const [B_INSN, ADD_INSN, ADRP_INSN, BR_X16] = [0x1400_0000n, 0x9100_0000n, 0x9000_0000n, 0xd61f_0200n];
+const [PG_HI21, PG_HI21_NC, JUMP26, CALL26] = [275, 276, 282, 283];
+
+const imm = (hi: number, lo: number, at: number): Field => insn32([[hi, lo, at]], { keeps: FAULT });
+const IMM14 = imm(15, 2, 5);
+const IMM19 = imm(20, 2, 5);
+const IMM26 = imm(27, 2, 0);
+const ADR = insn32([[1, 0, 29], [20, 2, 5]], { keeps: FAULT });
+const ADRP = insn32([[13, 12, 29], [32, 14, 5]], { keeps: FAULT });
+/** The imm12 of ADD, and of loads and stores of 2^lsb bytes: it has lsb bits more than the offset fills. */
+const imm12 = (lsb: number): Field => imm(11 + lsb, lsb, 10);
+/** The imm16 of MOVZ and MOVK. */
+const movk = (lsb: number): Field => imm(lsb + 15, lsb, 5);
+/** MOVZ, or MOVN of the complement. The opcode holds the sign, so the value has 17 bits. */
+const movnz = (lsb: number): Field => {
+  const { insert, extract, mask } = insn32([[lsb + 15, lsb, 5]], { keeps: FAULT, signed: false });
+  const [opc, movz] = [3n << 29n, 2n << 29n];
+  return {
+    name: `mov[nz] [${lsb + 16}:${lsb}]→5`, size: 4, order: 'insn', mask: mask | opc, hi: lsb + 16, lo: lsb, round: 0n,
+    insert: (word, v) => (v < 0n ? insert(word & ~opc, ~v) : insert((word & ~opc) | movz, v)),
+    extract: (word) => ((word & movz) !== 0n ? extract(word) : (~extract(word) >> BigInt(lsb)) << BigInt(lsb)),
+  };
+};
+
+/** mod->arch.core or mod->arch.init: entries taken, and entries counted by the frob hook. */
+interface Plt { readonly section: Section; used: number; max: number }
+const ENTRY = 12;
+
+const plts: StateOf<ModuleView, { core: Plt; init: Plt }> = new StateOf((m) => {
+  const [core, init] = [lastNamed(m, '.plt'), lastNamed(m, '.init.plt')];
+  if (core === undefined || init === undefined) throw noexec(m, 'module PLT section(s) missing');
+  return { core: { section: core, used: 0, max: 0 }, init: { section: init, used: 0, max: 0 } };
+});
+
+const lastNamed = (m: ModuleView, name: string): Section | undefined =>
+  m.sections.findLast((s) => s.index > 0 && s.name === name);
+
+function noexec(m: ModuleView, line: string): Refusal {
+  m.log(`${m.name}: ${line}`);
+  return new Refusal('ENOEXEC', line);
+}
+
+const hasPlts = (m: ModuleView): boolean => m.version !== '6.1' || m.config.ARM64_MODULE_PLTS === true;
+const hasErratum = (m: ModuleView): boolean => m.config.ARM64_WORKAROUND_843419 === true;
+/** is_forbidden_offset_for_adrp() */
+const forbidden = (m: ModuleView, at: bigint): boolean => hasErratum(m) && (at & 0xfffn) >= 0xff8n;
+const pltAt = (r: Site): Plt => plts.of(r.module)[r.module.withinInit(r.P) ? 'init' : 'core'];
+const addressOf = (plt: Plt, i: number): bigint => plt.section.sh_addr + BigInt(i * ENTRY);
+
+/** Words of entry `i`. The kernel may write one behind the end before it notices; what lies there is not ours. */
+function entryAt({ section: { bytes } }: Plt, i: number): DataView | undefined {
+  return (i + 1) * ENTRY > bytes.length ? undefined : new DataView(bytes.buffer, bytes.byteOffset + i * ENTRY, ENTRY);
+}
+
+const put = (plt: Plt, i: number, entry: readonly bigint[]): void =>
+  entry.forEach((word, n) => entryAt(plt, i)?.setUint32(n * 4, Number(word), true));
+
+function needsRoom(r: Site, plt: Plt): void {
+  if (plt.used <= plt.max) return;
+  r.module.warn(`${plt.section.name} needs more entries than were counted`);
+  throw r.refusal('ENOEXEC', [], `${r.where()} needs one entry more than the ${plt.max} counted for ${plt.section.name}`);
+}
+
+/** __get_adrp_add_pair(). An ADRP that does not reach ±4 GiB becomes a FAULT, and nobody is told. */
+function adrpAdd(dst: bigint, pc: bigint, rd: bigint): [adrp: bigint, add: bigint] {
+  const pages = BigInt.asIntN(32, BigInt.asUintN(64, dst - page(pc)) >> 12n);
+  const adrp = BigInt.asIntN(21, pages) === pages ? ADRP.insert(ADRP_INSN | rd, pages << 12n) : FAULT;
+  return [adrp, ADD_INSN | ((dst & 0xfffn) << 10n) | (rd << 5n) | rd];
+}
+
+/** aarch64_insn_gen_branch_imm(): logs and returns a FAULT, which its callers write like any instruction. */
+function branch(m: ModuleView, pc: bigint, target: bigint): bigint {
+  const offset = BigInt.asIntN(64, target - pc);
+  const unaligned = ((pc | target) & 3n) !== 0n;
+  if (!unaligned && BigInt.asIntN(28, offset) === offset) return IMM26.insert(B_INSN, offset);
+  m.log(`label_imm_common: ${unaligned ? 'A64 instructions must be word aligned' : 'offset out of range'}`);
+  return FAULT;
+}
+
+/** plt_entries_equal(). Offsets are compared in 32 bits: targets 4 GiB apart in reach of ADRP are taken for one. */
+function sameTarget(plt: Plt, i: number, mine: readonly [bigint, bigint, bigint], j: number): boolean {
+  const other = entryAt(plt, j);
+  const [adrp = 0n, add, br] = [0, 4, 8].map((at) => other && BigInt(other.getUint32(at, true)));
+  if (add !== mine[1] || br !== mine[2]) return false;
+  const [p, q] = [page(addressOf(plt, i)), page(addressOf(plt, j))];
+  if (adrp === mine[0] && p === q) return true;
+  const offset = (insn: bigint): bigint => {
+    if ((insn & 0x9f00_0000n) === ADRP_INSN) return BigInt.asIntN(32, ADRP.extract(insn));
+    throw crashes('BUG', `an entry of ${plt.section.name} does not reach its target and is compared with another`);
+  };
+  return BigInt.asUintN(64, p + offset(mine[0]) - q - offset(adrp)) === 0n;
+}
+
+/** module_emit_plt_entry() */
+function emitPlt(r: Site): bigint {
+  const plt = pltAt(r);
+  const last = plt.used - 1;
+  const i = plt.used + (forbidden(r.module, addressOf(plt, plt.used)) ? 1 : 0);
+  const entry = [...adrpAdd(r.S + r.A, addressOf(plt, i), 16n), BR_X16] as const;
+  put(plt, i, entry);
+  if (last >= 0 && sameTarget(plt, i, entry, last)) return addressOf(plt, last);
+  plt.used = i + 1;
+  needsRoom(r, plt);
+  return addressOf(plt, i);
+}
+
+/** module_emit_veneer_for_adrp() */
+function emitVeneer(r: Site, target: bigint): bigint {
+  const plt = pltAt(r);
+  let i = plt.used++;
+  needsRoom(r, plt);
+  if (forbidden(r.module, addressOf(plt, i))) i = plt.used++;
+  const at = addressOf(plt, i);
+  const back = branch(r.module, at + 8n, r.P + 4n);
+  put(plt, i, [...adrpAdd(target, at, r.read(4, 'insn') & 31n), back]);
+  return at;
+}
+
+const low12: Calculation = calculation('(S + A) & 0xfff', (r) => (r.S + r.A) & 0xfffn);
+const viaPlt: Calculation = calculation('S + A - P, or PLT(S + A) - P out of reach', (r) => {
+  const direct = r.long(r.S + r.A - r.P);
+  if (BigInt.asIntN(28, direct) === direct || !hasPlts(r.module)) return direct;
+  r.insert(IMM26, direct); // stays when no entry is to be had
+  return emitPlt(r) - r.P;
+});
+
+/** reloc_insn_adrp() */
+function writeAdrp(r: Site, value: bigint): void {
+  if (!forbidden(r.module, r.P)) return r.insert(ADRP, value);
+  const target = page(r.S + r.A);
+  const near = r.long(target - r.P);
+  r.insert(ADR, near);
+  const isNear = BigInt.asIntN(21, near) === near;
+  r.write(4, isNear ? r.read(4, 'insn') & ~(1n << 31n) : branch(r.module, r.P, emitVeneer(r, target)), 'insn');
+}
+const adrp = { write: writeAdrp };
+const signedAdrp: Check = { ...signed, passes: (v, row, r) => forbidden(r.module, r.P) || signed.passes(v, row, r) };
+
+/** Symbol numbers are not checked; what lies behind the table is unknown. */
+function shndxOf({ symtab, format }: ModuleView, rels: Entries, i: number): number {
+  const sym = genericInfo.sym(rels.r_info(i), format);
+  if (sym < symtab!.count) return symtab!.st_shndx(sym);
+  throw crashes('signal 11', `relocation ${i} names symbol ${sym} of ${symtab!.count}, which it never checks`);
+}
+
+/** count_plts(): the most entries a relocation section may need. Sorts its branches and aligns its target. */
+function countPlts(m: ModuleView, rels: Entries, target: Section): number {
+  const typeOf = (i: number): number => genericInfo.type(rels.r_info(i), m.format);
+  const isBranch = (type: number): boolean => type === JUMP26 || type === CALL26;
+  const leaves = (i: number): boolean => shndxOf(m, rels, i) !== target.index && isBranch(typeOf(i));
+  const compare = (i: number, j: number): number =>
+    typeOf(i) - typeOf(j) || Number(rels.r_info(i) - rels.r_info(j)) || Number(rels.r_addend(i) - rels.r_addend(j));
+
+  const branches = m.version !== '6.1' || m.config.RANDOMIZE_BASE === true;
+  let [front, back] = [0, rels.count - 1];
+  while (branches && front < back) {
+    if (leaves(front)) front++;
+    else if (leaves(back)) rels.swap(front, back);
+    else back--;
+  }
+  sortEntries(m.version, rels, compare, front);
+
+  let count = 0;
+  for (let i = 0; i < rels.count; i++) {
+    const type = typeOf(i);
+    if (isBranch(type) && branches && leaves(i)) {
+      if (rels.r_addend(i) !== 0n || i === 0 || compare(i, i - 1) !== 0) count++;
+    } else if (hasErratum(m) && (type === PG_HI21 || type === PG_HI21_NC)) {
+      // The lowest zero bit of the offset from bit 3 up: aligned to twice that, the address has the zero too.
+      const offset = rels.r_offset(i) | 7n;
+      const align = (~offset & (offset + 1n)) << 1n;
+      if (align > 4096n) count++;
+      else target.sh_addralign = Math.max(target.sh_addralign, Number(align));
+    }
+  }
+  return hasErratum(m) ? count + Math.ceil(count / Math.floor(4096 / ENTRY)) : count;
+}
+
+function reserve(s: Section, sh_addralign: number, entries: number): void {
+  const sh_flags = SHF_EXECINSTR | SHF_ALLOC;
+  Object.assign(s, { sh_type: SHT_NOBITS, sh_flags, sh_addralign, sh_size: entries * ENTRY });
+}
+
+function frobSections(m: ModuleView): void {
+  if (!hasPlts(m)) return;
+  const { core, init } = plts.of(m);
+  if (m.symtab === undefined) throw noexec(m, 'module symtab section missing');
+  for (const s of m.sections) {
+    const target = m.sections[s.sh_info];
+    if (s.sh_type !== SHT_RELA || target === undefined || (target.sh_flags & SHF_EXECINSTR) === 0) continue;
+    (m.isInitLayout(target.name) ? init : core).max += countPlts(m, new Entries(m.format, true, s.bytes), target);
+  }
+  // One more than counted: an entry is written before it is compared with its neighbour.
+  for (const { section, max } of [core, init]) reserve(section, 64, max + 1);
+  for (const name of trampolines(m)) {
+    const section = lastNamed(m, name);
+    if (section !== undefined) reserve(section, 4, m.version === '6.1' ? 2 : 1);
+  }
+}
+
+/** ftrace's own entries; 6.1 has a second one in the section, for saving all registers. */
+const trampolines = (m: ModuleView): readonly string[] =>
+  m.version === '6.1' ? ['.text.ftrace_trampoline'] : ['.text.ftrace_trampoline', '.init.text.ftrace_trampoline'];
+
+/** pr_err() of module.c: with a prefix since 6.2. */
+const err = (m: ModuleView, text: string): Verdict => ({
+  errno: 'ENOEXEC',
+  log: [`${m.version === '6.1' ? '' : 'Modules: '}module ${m.name}: ${text}`],
+});
+
+export const arm64: Arch = defineArch({
+  name: 'arm64',
+  backend: 'arm64',
+  psABI: 'https://github.com/ARM-software/abi-aa/blob/main/aaelf64/aaelf64.rst',
+  e_machine: [183],
+  is64: true,
+  orders: ['little', 'big'],
+  forms: ['RELA'],
+  prel32Exports: true,
+  config: { RANDOMIZE_BASE: true, ARM64_MODULE_PLTS: true },
+  // biome-ignore format: table
+  relocs: {
+    //                                    type  calculation  field       overflow
+    R_ARM_NONE:                     ignore(0),
+    R_AARCH64_NONE:                 ignore(256),
+    R_AARCH64_ABS64:                 howto(257, abs,         word64,     dont),
+    R_AARCH64_ABS32:                 howto(258, abs,         word32,     unsigned),
+    R_AARCH64_ABS16:                 howto(259, abs,         word16,     unsigned),
+    R_AARCH64_PREL64:                howto(260, pcrel,       word64,     dont),
+    R_AARCH64_PREL32:                howto(261, pcrel,       word32,     signed),
+    R_AARCH64_PREL16:                howto(262, pcrel,       word16,     signed),
+    R_AARCH64_MOVW_UABS_G0:          howto(263, abs,         movk(0),    unsigned),
+    R_AARCH64_MOVW_UABS_G0_NC:       howto(264, abs,         movk(0),    dont),
+    R_AARCH64_MOVW_UABS_G1:          howto(265, abs,         movk(16),   unsigned),
+    R_AARCH64_MOVW_UABS_G1_NC:       howto(266, abs,         movk(16),   dont),
+    R_AARCH64_MOVW_UABS_G2:          howto(267, abs,         movk(32),   unsigned),
+    R_AARCH64_MOVW_UABS_G2_NC:       howto(268, abs,         movk(32),   dont),
+    R_AARCH64_MOVW_UABS_G3:          howto(269, abs,         movk(48),   dont),
+    R_AARCH64_MOVW_SABS_G0:          howto(270, abs,         movnz(0),   signed),
+    R_AARCH64_MOVW_SABS_G1:          howto(271, abs,         movnz(16),  signed),
+    R_AARCH64_MOVW_SABS_G2:          howto(272, abs,         movnz(32),  signed),
+    R_AARCH64_LD_PREL_LO19:          howto(273, pcrel,       IMM19,      signed),
+    R_AARCH64_ADR_PREL_LO21:         howto(274, pcrel,       ADR,        signed),
+    R_AARCH64_ADR_PREL_PG_HI21:      howto(275, pagerel,     ADRP,       signedAdrp, adrp),
+    R_AARCH64_ADR_PREL_PG_HI21_NC:   howto(276, pagerel,     ADRP,       dont,       adrp),
+    R_AARCH64_ADD_ABS_LO12_NC:       howto(277, low12,       imm12(0),   dont),
+    R_AARCH64_LDST8_ABS_LO12_NC:     howto(278, low12,       imm12(0),   dont),
+    R_AARCH64_TSTBR14:               howto(279, pcrel,       IMM14,      signed),
+    R_AARCH64_CONDBR19:              howto(280, pcrel,       IMM19,      signed),
+    R_AARCH64_JUMP26:                howto(282, viaPlt,      IMM26,      signed),
+    R_AARCH64_CALL26:                howto(283, viaPlt,      IMM26,      signed),
+    R_AARCH64_LDST16_ABS_LO12_NC:    howto(284, low12,       imm12(1),   dont),
+    R_AARCH64_LDST32_ABS_LO12_NC:    howto(285, low12,       imm12(2),   dont),
+    R_AARCH64_LDST64_ABS_LO12_NC:    howto(286, low12,       imm12(3),   dont),
+    R_AARCH64_MOVW_PREL_G0:          howto(287, pcrel,       movnz(0),   signed),
+    R_AARCH64_MOVW_PREL_G0_NC:       howto(288, pcrel,       movk(0),    dont),
+    R_AARCH64_MOVW_PREL_G1:          howto(289, pcrel,       movnz(16),  signed),
+    R_AARCH64_MOVW_PREL_G1_NC:       howto(290, pcrel,       movk(16),   dont),
+    R_AARCH64_MOVW_PREL_G2:          howto(291, pcrel,       movnz(32),  signed),
+    R_AARCH64_MOVW_PREL_G2_NC:       howto(292, pcrel,       movk(32),   dont),
+    R_AARCH64_MOVW_PREL_G3:          howto(293, pcrel,       movnz(48),  dont),
+    R_AARCH64_LDST128_ABS_LO12_NC:   howto(299, low12,       imm12(4),   dont),
+  },
+  insnLittle: () => true,
+  writesFirst: true,
+  unknown: (r) => err(r.module, `unsupported RELA relocation: ${r.type}`),
+  overflow: (r, value) => {
+    const val = r.word(r.row!.calc === viaPlt ? r.P + value : r.S + r.A);
+    return err(r.module, `overflow in relocation type ${r.type} val ${hex(val)}`);
+  },
+  frobSections,
+  // Alternatives and shadow call stacks are the CPU's; what is left is that the trampolines must be there.
+  finalize: (m) => {
+    if (m.config.DYNAMIC_FTRACE !== true || !hasPlts(m)) return;
+    for (const name of trampolines(m))
+      if (sectionNamed(m, name) === undefined) throw new Refusal('ENOEXEC', `${name} is missing, which DYNAMIC_FTRACE needs`);
+  },
+  // 128 MiB around a kernel of 32 MiB: the part below the image.
+  moduleArea: (version) => {
+    const kernel = version === '6.1' ? 0xffff_8000_0800_0000n : 0xffff_8000_8000_0000n;
+    return { text: [kernel - 0x600_0000n, kernel], kernel };
+  },
+});
