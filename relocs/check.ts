@@ -42,3 +42,10 @@ export const aligned = (n: bigint, extra: Partial<Check> = {}): Check => ({
 
 /** The same check with an errno and a line of its own. */
 export const saying = (check: Check, refusal: NonNullable<Check['refusal']>): Check => ({ ...check, refusal });
+
+/** The same check where addresses have 64 bits; with 32 everything passes. */
+export const on64 = (check: Check): Check => ({
+  ...check,
+  passes: (value, row, r) => !r.format.is64 || check.passes(value, row, r),
+  ...(check.range && { range: (row: Howto, is64: boolean) => (is64 ? check.range?.(row, is64) : undefined) }),
+});

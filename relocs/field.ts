@@ -82,6 +82,17 @@ export const insn16 = (slices: readonly Slice[], options: FieldOptions = {}): Fi
 /** A field over two adjacent 32-bit instructions; on little-endian instructions the first is the low half. */
 export const insnPair = (slices: readonly Slice[], options: FieldOptions = {}): Field => field(8, slices, options);
 
+/**
+ * Two 32-bit instructions, `low` at the lower address, that take one value between them, each rounding it in its own
+ * way (auipc and jalr). Little-endian instructions only.
+ */
+export const adjacent = (low: Field, high: Field): Field => ({
+  name: `${low.name} | ${high.name}`, size: 8, order: 'insn', mask: low.mask | (high.mask << 32n),
+  hi: Math.max(low.hi, high.hi), lo: Math.min(low.lo, high.lo), round: 0n,
+  insert: (word, value) => low.insert(word & ones(32), value) | (high.insert(word >> 32n, value) << 32n),
+  extract: (word) => low.extract(word & ones(32)) + high.extract(word >> 32n),
+});
+
 /** No bytes at all: relocations that are accepted and ignored, or only keep state. */
 export const nothing: Field = {
   name: '-', size: 1, order: 'data', mask: 0n, hi: 0, lo: 0, round: 0n,

@@ -35,6 +35,13 @@ export class Slots {
     return i;
   }
 
+  /** Address of the entry for `value`; `fill` writes a new one. */
+  entry(value: bigint, fill: (i: number) => void): bigint {
+    let i = this.find(value);
+    if (i === undefined) fill((i = this.take(value)));
+    return this.addressOf(i);
+  }
+
   /** The bytes of entry i. */
   bytes(i: number): DataView {
     const { bytes } = this.section;
