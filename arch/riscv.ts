@@ -15,16 +15,13 @@ import { hex } from '../relocs/bits.ts';
 import { add, inPlace, set, type Step, type Store, storeSums, sub, summed, uleb128 } from '../relocs/accumulate.ts';
 import { abs, calculation, pcrel } from '../relocs/calculations.ts';
 import { dont, on64, range, saying, unsigned } from '../relocs/check.ts';
-import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, sizeofAddr, STB_WEAK } from '../relocs/elf.ts';
-import { Entries, genericInfo } from '../relocs/entries.ts';
+import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK, sizeofAddr } from '../relocs/elf.ts';
 import { adjacent, type Field, field, insn16, insn32, word8, word16, word32, word64 } from '../relocs/field.ts';
 import { type Check, howto, ignore, refuse, type Row, type Verdict } from '../relocs/howto.ts';
 import { compareVersions, type ModuleView } from '../relocs/module-view.ts';
-import { Refusal } from '../relocs/refusal.ts';
 import { lowPart } from '../relocs/pairs.ts';
-import type { Section } from '../relocs/section.ts';
 import type { Site } from '../relocs/site.ts';
-import { Slots } from '../relocs/slots.ts';
+import { countEntries, type Slots, sizeTable, tableSection } from '../relocs/slots.ts';
 import { StateOf } from '../relocs/state.ts';
 import { type Arch, type ArchSpec, defineArch } from './arch.ts';
 
@@ -42,11 +39,10 @@ const AUIPC_JALR = adjacent(U_TYPE, I_TYPE);
 const word6 = field(1, [[5, 0, 0]], { name: 'word6', order: 'data', signed: false });
 const [CALL_PLT, GOT_HI20, PCREL_HI20, PLT32] = [19, 20, 23, 59];
 
-/** auipc t0, 0; ld t1, 0(t0); jr t1 */
-const PLT_INSNS = [0x297, 0x2b303, 0x30067] as const;
 const tables = new StateOf<ModuleView, { got: Slots; plt: Slots; gotPlt: Slots }>(() => {
   throw new Error('frobSections() sizes the GOT and the PLT before anything is relocated');
 });
+const since = (version: string, m: ModuleView): boolean => compareVersions(m.version, version) >= 0;
 const hasTables = (m: ModuleView): boolean => m.config.MODULE_SECTIONS !== false;
 
 function putWord(slots: Slots, i: number, value: bigint): void {
@@ -66,48 +62,24 @@ function pltEntry(m: ModuleView, value: bigint): bigint {
   return plt.entry(value, (i) => {
     putWord(gotPlt, i, value);
     const offset = gotPlt.addressOf(i) - plt.addressOf(i);
-    const [auipc, ld, jr] = PLT_INSNS;
-    const insns = [U_TYPE.insert(BigInt(auipc), offset), I_TYPE.insert(BigInt(ld), offset), BigInt(jr)];
+    // auipc t0, offset; ld t1, offset(t0); jr t1
+    const insns = [U_TYPE.insert(0x0000_0297n, offset), I_TYPE.insert(0x0002_b303n, offset), 0x0003_0067n];
     insns.forEach((insn, n) => plt.bytes(i).setUint32(4 * n, Number(insn), true));
   });
 }
 
-/** module_frob_arch_sections(). An entry is counted once a section; since 6.16 once a module. */
+/** module_frob_arch_sections() */
 function frobSections(m: ModuleView): void {
   if (!hasTables(m)) return;
-  const [plt, got, gotPlt] = ['.plt', '.got', '.got.plt'].map((name) => {
-    const section = m.sections.findLast((s) => s.name === name);
-    if (section !== undefined) return section;
-    m.log(`${m.name}: module ${name.slice(1).toUpperCase()} section(s) missing`);
-    throw new Refusal('ENOEXEC', `${m.name} has no ${name} section: it was not linked with the kernel's module.lds`);
-  }) as [Section, Section, Section];
-  const perModule = compareVersions(m.version, '6.16') >= 0;
-  const counted = { plts: 0, gots: 0 };
-  let seen = new Set<bigint>();
-  for (const s of m.sections) {
-    if (s.sh_type !== SHT_RELA || !((m.sections[s.sh_info]?.sh_flags ?? 0) & SHF_EXECINSTR)) continue;
-    if (!perModule) seen = new Set();
-    const entries = new Entries(m.format, true, s.bytes);
-    for (let i = 0; i < entries.count; i++) {
-      const r_info = entries.r_info(i);
-      const type = genericInfo.type(r_info, m.format);
-      const toPlt = type === CALL_PLT || (type === PLT32 && compareVersions(m.version, '6.10') >= 0);
-      if (!toPlt && type !== GOT_HI20) continue;
-      const key = (r_info << 64n) | BigInt.asUintN(64, entries.r_addend(i));
-      if (seen.has(key)) continue;
-      seen.add(key);
-      counted[toPlt ? 'plts' : 'gots']++;
-    }
-  }
-  const sized = (section: Section, size: number, max: number, flags: number): Slots => {
-    Object.assign(section, { sh_type: SHT_NOBITS, sh_flags: flags, sh_addralign: 64, sh_size: (max + 1) * size });
-    return new Slots(section, size, max);
-  };
+  const [plt, got, gotPlt] = [tableSection(m, '.plt'), tableSection(m, '.got'), tableSection(m, '.got.plt')];
+  const plts = since('6.10', m) ? [CALL_PLT, PLT32] : [CALL_PLT];
+  const kindOf = (type: number) => (plts.includes(type) ? 'plt' : type === GOT_HI20 ? 'got' : undefined);
+  const counts = countEntries(m, kindOf, since('6.16', m) ? 'module' : 'section');
   const long = sizeofAddr(m.format);
   tables.set(m, {
-    plt: sized(plt, 12, counted.plts, SHF_EXECINSTR | SHF_ALLOC),
-    got: sized(got, long, counted.gots, SHF_ALLOC),
-    gotPlt: sized(gotPlt, long, counted.plts, SHF_ALLOC),
+    plt: sizeTable(plt, 12, counts.plt ?? 0, SHF_EXECINSTR | SHF_ALLOC),
+    got: sizeTable(got, long, counts.got ?? 0, SHF_ALLOC),
+    gotPlt: sizeTable(gotPlt, long, counts.plt ?? 0, SHF_ALLOC),
   });
 }
 
@@ -140,7 +112,7 @@ const lo12 = lowPart({
   formula: 'lo12 of the HI20 at S',
   pairs: (high) => high === PCREL_HI20 || high === GOT_HI20,
   target: (m, high, value) => (high === GOT_HI20 && hasTables(m) ? gotEntry(m, value) : value),
-  circular: (version) => compareVersions(version, '6.7') >= 0,
+  circular: (m) => since('6.7', m),
   missing: (r) => einval(r, 'Can not find HI20 relocation information'),
 });
 
@@ -154,15 +126,15 @@ const fits =
   };
 const sub6: Step = { formula: '(V - S - A) & 0x3f', next: (V, x) => (V - x) & 0x3fn };
 const set6: Step = { formula: 'S + A', next: (V, x) => word6.insert(V, x) };
-const since = { since: '6.7' };
-const sum = (type: number, step: Step, place: Field): Row => summed(type, step, place, fits(place), since);
+const from67 = { since: '6.7' };
+const sum = (type: number, step: Step, place: Field): Row => summed(type, step, place, fits(place), from67);
 /** First done in memory, from kernel `first` on, and later summed. */
 const both = (type: number, step: Step, word: Field, first?: string): readonly Row[] => [
   inPlace(type, step, word, { until: '6.7', ...(first && { since: first }) }),
   sum(type, step, word),
 ];
 const refusals = (why: (r: Site) => Verdict, types: Record<string, number>): Record<string, Row> =>
-  Object.fromEntries(Object.entries(types).map(([name, type]) => [name, refuse(type, why, since)]));
+  Object.fromEntries(Object.entries(types).map(([name, type]) => [name, refuse(type, why, from67)]));
 
 // biome-ignore format: table
 const relocs: ArchSpec['relocs'] = {
@@ -197,10 +169,10 @@ const relocs: ArchSpec['relocs'] = {
   R_RISCV_SET8:             sum(54,  set,         word8),
   R_RISCV_SET16:            sum(55,  set,         word16),
   R_RISCV_SET32:            sum(56,  set,         word32),
-  R_RISCV_32_PCREL:       howto(57,  pcrel,       word32,     dont, since),
-  R_RISCV_PLT32:          howto(59,  viaPlt,      word32,     orPlt, since),
-  R_RISCV_SET_ULEB128:   summed(60,  set,         word64,     uleb128, since),
-  R_RISCV_SUB_ULEB128:   summed(61,  sub,         word64,     uleb128, since),
+  R_RISCV_32_PCREL:       howto(57,  pcrel,       word32,     dont, from67),
+  R_RISCV_PLT32:          howto(59,  viaPlt,      word32,     orPlt, from67),
+  R_RISCV_SET_ULEB128:   summed(60,  set,         word64,     uleb128, from67),
+  R_RISCV_SUB_ULEB128:   summed(61,  sub,         word64,     uleb128, from67),
   ...refusals(dynamic, {
     R_RISCV_RELATIVE: 3, R_RISCV_COPY: 4, R_RISCV_JUMP_SLOT: 5, R_RISCV_TLS_DTPMOD32: 6, R_RISCV_TLS_DTPMOD64: 7,
     R_RISCV_TLS_DTPREL32: 8, R_RISCV_TLS_DTPREL64: 9, R_RISCV_TLS_TPREL32: 10, R_RISCV_TLS_TPREL64: 11,

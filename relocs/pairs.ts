@@ -4,7 +4,7 @@
  */
 import { signExtend } from './bits.ts';
 import type { Calculation, Verdict } from './howto.ts';
-import type { ModuleView, Version } from './module-view.ts';
+import type { ModuleView } from './module-view.ts';
 import type { Run, Site } from './site.ts';
 import { StateOf } from './state.ts';
 
@@ -15,7 +15,7 @@ export interface LowPart {
   /** Where the pair leads: `value` is S + A of the high half; its GOT entry where the type says so. */
   target(m: ModuleView, high: number, value: bigint): bigint;
   /** True: the search goes on from the entry found last, and around. False: from the first entry. */
-  circular(version: Version): boolean;
+  circular(m: ModuleView): boolean;
   /** The line when there is no high half. */
   missing(r: Site): Verdict;
 }
@@ -75,7 +75,7 @@ export function lowPart(spec: LowPart): Calculation {
   const value = (r: Site): bigint => {
     const { entries, symtab, target, module } = r.run;
     const search = searches.of(r.run);
-    const circular = spec.circular(module.version);
+    const circular = spec.circular(module);
     const wanted = r.word(r.S - target.sh_addr);
     const i = search.find(wanted, r.type, circular ? search.at : 0, circular ? NEAR : 0, spec.pairs);
     if (i < 0) {

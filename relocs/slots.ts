@@ -1,5 +1,8 @@
 /** GOT and PLT tables: sized by the frob hook from what it counted, filled on demand while relocating. */
-import { crashes } from './refusal.ts';
+import { SHF_EXECINSTR, SHT_NOBITS, SHT_RELA } from './elf.ts';
+import { Entries, genericInfo } from './entries.ts';
+import type { ModuleView } from './module-view.ts';
+import { crashes, Refusal } from './refusal.ts';
 import type { Section } from './section.ts';
 
 /** Entries keyed by the value they stand for. `max` is what was counted, not what fits. */
@@ -47,4 +50,48 @@ export class Slots {
     const { bytes } = this.section;
     return new DataView(bytes.buffer, bytes.byteOffset + i * this.entrySize, this.entrySize);
   }
+}
+
+/** The empty section that module.lds leaves for a table: the last of that name. Refuses the module without one. */
+export function tableSection(m: ModuleView, name: string): Section {
+  const section = m.sections.findLast((s) => s.name === name);
+  if (section !== undefined) return section;
+  m.log(`${m.name}: module ${name.slice(1).toUpperCase()} section(s) missing`);
+  throw new Refusal('ENOEXEC', `${m.name} has no ${name} section: it was not linked with the kernel's module.lds`);
+}
+
+/** Turns it into room for `max` entries and one more, on a cache line of 64 bytes. */
+export function sizeTable(section: Section, entrySize: number, max: number, sh_flags: number): Slots {
+  Object.assign(section, { sh_type: SHT_NOBITS, sh_flags, sh_addralign: 64, sh_size: (max + 1) * entrySize });
+  return new Slots(section, entrySize, max);
+}
+
+/**
+ * How many entries of each kind the module's code needs. Entries of one symbol, type and addend are one, over a
+ * relocation section or over the whole module.
+ *
+ * @param kindOf which table an entry of a type takes a slot of, if any
+ */
+export function countEntries<Kind extends string>(
+  m: ModuleView,
+  kindOf: (type: number) => Kind | undefined,
+  over: 'section' | 'module',
+): Partial<Record<Kind, number>> {
+  const counts: Partial<Record<Kind, number>> = {};
+  let seen = new Set<bigint>();
+  for (const s of m.sections) {
+    if (s.sh_type !== SHT_RELA || !((m.sections[s.sh_info]?.sh_flags ?? 0) & SHF_EXECINSTR)) continue;
+    if (over === 'section') seen = new Set();
+    const entries = new Entries(m.format, true, s.bytes);
+    for (let i = 0; i < entries.count; i++) {
+      const r_info = entries.r_info(i);
+      const kind = kindOf(genericInfo.type(r_info, m.format));
+      if (kind === undefined) continue;
+      const key = (r_info << 64n) | BigInt.asUintN(64, entries.r_addend(i));
+      if (seen.has(key)) continue;
+      seen.add(key);
+      counts[kind] = (counts[kind] ?? 0) + 1;
+    }
+  }
+  return counts;
 }
