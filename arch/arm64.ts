@@ -16,14 +16,16 @@ import { abs, calculation, pagerel, pcrel } from '../relocs/calculations.ts';
 import { dont, signed, unsigned } from '../relocs/check.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA } from '../relocs/elf.ts';
 import { Entries, genericInfo } from '../relocs/entries.ts';
-import { type Field, insn32, word16, word32, word64 } from '../relocs/field.ts';
+import { type Field, insn32, type Slice, word16, word32, word64 } from '../relocs/field.ts';
 import { type Calculation, type Check, howto, ignore, type Verdict } from '../relocs/howto.ts';
 import { type ModuleView, sectionNamed } from '../relocs/module-view.ts';
 import { crashes, Refusal } from '../relocs/refusal.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Site } from '../relocs/site.ts';
+import { Slots } from '../relocs/slots.ts';
 import { sortEntries } from '../relocs/sort.ts';
 import { StateOf } from '../relocs/state.ts';
+import type { Symtab } from '../relocs/symbols.ts';
 import { type Arch, defineArch } from './arch.ts';
 
 /** brk #0x100: what the kernel's encoders return when they fail, and then pass through untouched. */
@@ -31,20 +33,18 @@ const FAULT = 0xd420_2000n;
 const [B_INSN, ADD_INSN, ADRP_INSN, BR_X16] = [0x1400_0000n, 0x9100_0000n, 0x9000_0000n, 0xd61f_0200n];
 const [PG_HI21, PG_HI21_NC, JUMP26, CALL26] = [275, 276, 282, 283];
 
-const imm = (hi: number, lo: number, at: number): Field => insn32([[hi, lo, at]], { keeps: FAULT });
-const IMM14 = imm(15, 2, 5);
-const IMM19 = imm(20, 2, 5);
-const IMM26 = imm(27, 2, 0);
-const ADR = insn32([[1, 0, 29], [20, 2, 5]], { keeps: FAULT });
-const ADRP = insn32([[13, 12, 29], [32, 14, 5]], { keeps: FAULT });
+const insn = (...slices: readonly Slice[]): Field => insn32(slices, { keeps: FAULT });
+const [IMM14, IMM19, IMM26] = [insn([15, 2, 5]), insn([20, 2, 5]), insn([27, 2, 0])];
+const [ADR, ADRP] = [insn([1, 0, 29], [20, 2, 5]), insn([13, 12, 29], [32, 14, 5])];
 /** The imm12 of ADD, and of loads and stores of 2^lsb bytes: it has lsb bits more than the offset fills. */
-const imm12 = (lsb: number): Field => imm(11 + lsb, lsb, 10);
+const imm12 = (lsb: number): Field => insn([11 + lsb, lsb, 10]);
 /** The imm16 of MOVZ and MOVK. */
-const movk = (lsb: number): Field => imm(lsb + 15, lsb, 5);
+const movk = (lsb: number): Field => insn([lsb + 15, lsb, 5]);
 /** MOVZ, or MOVN of the complement. The opcode holds the sign, so the value has 17 bits. */
 const movnz = (lsb: number): Field => {
   const { insert, extract, mask } = insn32([[lsb + 15, lsb, 5]], { keeps: FAULT, signed: false });
   const [opc, movz] = [3n << 29n, 2n << 29n];
+  // biome-ignore format: what a field has
   return {
     name: `mov[nz] [${lsb + 16}:${lsb}]→5`, size: 4, order: 'insn', mask: mask | opc, hi: lsb + 16, lo: lsb, round: 0n,
     insert: (word, v) => (v < 0n ? insert(word & ~opc, ~v) : insert((word & ~opc) | movz, v)),
@@ -52,49 +52,31 @@ const movnz = (lsb: number): Field => {
   };
 };
 
-/** mod->arch.core or mod->arch.init: entries taken, and entries counted by the frob hook. */
-interface Plt { readonly section: Section; used: number; max: number }
-const ENTRY = 12;
-
-const plts: StateOf<ModuleView, { core: Plt; init: Plt }> = new StateOf((m) => {
-  const [core, init] = [lastNamed(m, '.plt'), lastNamed(m, '.init.plt')];
-  if (core === undefined || init === undefined) throw noexec(m, 'module PLT section(s) missing');
-  return { core: { section: core, used: 0, max: 0 }, init: { section: init, used: 0, max: 0 } };
-});
-
-const lastNamed = (m: ModuleView, name: string): Section | undefined =>
-  m.sections.findLast((s) => s.index > 0 && s.name === name);
-
-function noexec(m: ModuleView, line: string): Refusal {
-  m.log(`${m.name}: ${line}`);
-  return new Refusal('ENOEXEC', line);
-}
-
+const fits = (v: bigint, bits: number): boolean => BigInt.asIntN(bits, v) === v;
 const hasPlts = (m: ModuleView): boolean => m.version !== '6.1' || m.config.ARM64_MODULE_PLTS === true;
 const hasErratum = (m: ModuleView): boolean => m.config.ARM64_WORKAROUND_843419 === true;
 /** is_forbidden_offset_for_adrp() */
 const forbidden = (m: ModuleView, at: bigint): boolean => hasErratum(m) && (at & 0xfffn) >= 0xff8n;
-const pltAt = (r: Site): Plt => plts.of(r.module)[r.module.withinInit(r.P) ? 'init' : 'core'];
-const addressOf = (plt: Plt, i: number): bigint => plt.section.sh_addr + BigInt(i * ENTRY);
 
-/** Words of entry `i`. The kernel may write one behind the end before it notices; what lies there is not ours. */
-function entryAt({ section: { bytes } }: Plt, i: number): DataView | undefined {
-  return (i + 1) * ENTRY > bytes.length ? undefined : new DataView(bytes.buffer, bytes.byteOffset + i * ENTRY, ENTRY);
+/** mod->arch.core and mod->arch.init; each section has room for one entry more than `max`. */
+const plts: StateOf<ModuleView, { core: Slots; init: Slots }> = new StateOf(countAllPlts);
+const pltFor = (r: Site): Slots => plts.of(r.module)[r.module.withinInit(r.P) ? 'init' : 'core'];
+
+/** Writes entry `i`. The kernel may go past the section before it notices; what lies there is not ours. */
+function put(plt: Slots, i: number, entry: readonly bigint[]): void {
+  if (i <= plt.max) entry.forEach((word, n) => plt.bytes(i).setUint32(n * 4, Number(word), true));
 }
 
-const put = (plt: Plt, i: number, entry: readonly bigint[]): void =>
-  entry.forEach((word, n) => entryAt(plt, i)?.setUint32(n * 4, Number(word), true));
-
-function needsRoom(r: Site, plt: Plt): void {
+function needsRoom(r: Site, plt: Slots): void {
   if (plt.used <= plt.max) return;
-  r.module.warn(`${plt.section.name} needs more entries than were counted`);
-  throw r.refusal('ENOEXEC', [], `${r.where()} needs one entry more than the ${plt.max} counted for ${plt.section.name}`);
+  r.module.warn(`${plt.section.name} needs more than the ${plt.max} entries that were counted`);
+  throw r.refusal('ENOEXEC', [], `${r.where()} needs one more entry in ${plt.section.name} than was counted`);
 }
 
 /** __get_adrp_add_pair(). An ADRP that does not reach ±4 GiB becomes a FAULT, and nobody is told. */
 function adrpAdd(dst: bigint, pc: bigint, rd: bigint): [adrp: bigint, add: bigint] {
   const pages = BigInt.asIntN(32, BigInt.asUintN(64, dst - page(pc)) >> 12n);
-  const adrp = BigInt.asIntN(21, pages) === pages ? ADRP.insert(ADRP_INSN | rd, pages << 12n) : FAULT;
+  const adrp = fits(pages, 21) ? ADRP.insert(ADRP_INSN | rd, pages << 12n) : FAULT;
   return [adrp, ADD_INSN | ((dst & 0xfffn) << 10n) | (rd << 5n) | rd];
 }
 
@@ -102,45 +84,44 @@ function adrpAdd(dst: bigint, pc: bigint, rd: bigint): [adrp: bigint, add: bigin
 function branch(m: ModuleView, pc: bigint, target: bigint): bigint {
   const offset = BigInt.asIntN(64, target - pc);
   const unaligned = ((pc | target) & 3n) !== 0n;
-  if (!unaligned && BigInt.asIntN(28, offset) === offset) return IMM26.insert(B_INSN, offset);
+  if (!unaligned && fits(offset, 28)) return IMM26.insert(B_INSN, offset);
   m.log(`label_imm_common: ${unaligned ? 'A64 instructions must be word aligned' : 'offset out of range'}`);
   return FAULT;
 }
 
 /** plt_entries_equal(). Offsets are compared in 32 bits: targets 4 GiB apart in reach of ADRP are taken for one. */
-function sameTarget(plt: Plt, i: number, mine: readonly [bigint, bigint, bigint], j: number): boolean {
-  const other = entryAt(plt, j);
-  const [adrp = 0n, add, br] = [0, 4, 8].map((at) => other && BigInt(other.getUint32(at, true)));
+function sameTarget(plt: Slots, i: number, mine: readonly [bigint, bigint, bigint], j: number): boolean {
+  const [adrp, add, br] = [0, 4, 8].map((at) => BigInt(plt.bytes(j).getUint32(at, true)));
   if (add !== mine[1] || br !== mine[2]) return false;
-  const [p, q] = [page(addressOf(plt, i)), page(addressOf(plt, j))];
-  if (adrp === mine[0] && p === q) return true;
-  const offset = (insn: bigint): bigint => {
-    if ((insn & 0x9f00_0000n) === ADRP_INSN) return BigInt.asIntN(32, ADRP.extract(insn));
-    throw crashes('BUG', `an entry of ${plt.section.name} does not reach its target and is compared with another`);
+  const target = (k: number, word: bigint): bigint => {
+    if ((word & 0x9f00_0000n) !== ADRP_INSN)
+      throw crashes('BUG', `entry ${k} of ${plt.section.name} does not reach its target, and is compared with another`);
+    return BigInt.asUintN(64, page(plt.addressOf(k)) + BigInt.asIntN(32, ADRP.extract(word)));
   };
-  return BigInt.asUintN(64, p + offset(mine[0]) - q - offset(adrp)) === 0n;
+  const samePage = page(plt.addressOf(i)) === page(plt.addressOf(j));
+  return (adrp === mine[0] && samePage) || target(i, mine[0]) === target(j, adrp!);
 }
 
 /** module_emit_plt_entry() */
 function emitPlt(r: Site): bigint {
-  const plt = pltAt(r);
+  const plt = pltFor(r);
   const last = plt.used - 1;
-  const i = plt.used + (forbidden(r.module, addressOf(plt, plt.used)) ? 1 : 0);
-  const entry = [...adrpAdd(r.S + r.A, addressOf(plt, i), 16n), BR_X16] as const;
+  const i = plt.used + (forbidden(r.module, plt.addressOf(plt.used)) ? 1 : 0);
+  const entry = [...adrpAdd(r.S + r.A, plt.addressOf(i), 16n), BR_X16] as const;
   put(plt, i, entry);
-  if (last >= 0 && sameTarget(plt, i, entry, last)) return addressOf(plt, last);
+  if (last >= 0 && sameTarget(plt, i, entry, last)) return plt.addressOf(last);
   plt.used = i + 1;
   needsRoom(r, plt);
-  return addressOf(plt, i);
+  return plt.addressOf(i);
 }
 
 /** module_emit_veneer_for_adrp() */
 function emitVeneer(r: Site, target: bigint): bigint {
-  const plt = pltAt(r);
+  const plt = pltFor(r);
   let i = plt.used++;
   needsRoom(r, plt);
-  if (forbidden(r.module, addressOf(plt, i))) i = plt.used++;
-  const at = addressOf(plt, i);
+  if (forbidden(r.module, plt.addressOf(i))) i = plt.used++;
+  const at = plt.addressOf(i);
   const back = branch(r.module, at + 8n, r.P + 4n);
   put(plt, i, [...adrpAdd(target, at, r.read(4, 'insn') & 31n), back]);
   return at;
@@ -149,7 +130,7 @@ function emitVeneer(r: Site, target: bigint): bigint {
 const low12: Calculation = calculation('(S + A) & 0xfff', (r) => (r.S + r.A) & 0xfffn);
 const viaPlt: Calculation = calculation('S + A - P, or PLT(S + A) - P out of reach', (r) => {
   const direct = r.long(r.S + r.A - r.P);
-  if (BigInt.asIntN(28, direct) === direct || !hasPlts(r.module)) return direct;
+  if (fits(direct, 28) || !hasPlts(r.module)) return direct;
   r.insert(IMM26, direct); // stays when no entry is to be had
   return emitPlt(r) - r.P;
 });
@@ -160,30 +141,32 @@ function writeAdrp(r: Site, value: bigint): void {
   const target = page(r.S + r.A);
   const near = r.long(target - r.P);
   r.insert(ADR, near);
-  const isNear = BigInt.asIntN(21, near) === near;
-  r.write(4, isNear ? r.read(4, 'insn') & ~(1n << 31n) : branch(r.module, r.P, emitVeneer(r, target)), 'insn');
+  const word = fits(near, 21) ? r.read(4, 'insn') & ~(1n << 31n) : branch(r.module, r.P, emitVeneer(r, target));
+  r.write(4, word, 'insn');
 }
 const adrp = { write: writeAdrp };
 const signedAdrp: Check = { ...signed, passes: (v, row, r) => forbidden(r.module, r.P) || signed.passes(v, row, r) };
 
 /** Symbol numbers are not checked; what lies behind the table is unknown. */
-function shndxOf({ symtab, format }: ModuleView, rels: Entries, i: number): number {
-  const sym = genericInfo.sym(rels.r_info(i), format);
-  if (sym < symtab!.count) return symtab!.st_shndx(sym);
-  throw crashes('signal 11', `relocation ${i} names symbol ${sym} of ${symtab!.count}, which it never checks`);
+function shndxOf(symtab: Symtab, sym: number): number {
+  if (sym < symtab.count) return symtab.st_shndx(sym);
+  throw crashes('signal 11', `a relocation names symbol ${sym} of ${symtab.count}, which it never checks`);
 }
 
-/** count_plts(): the most entries a relocation section may need. Sorts its branches and aligns its target. */
-function countPlts(m: ModuleView, rels: Entries, target: Section): number {
-  const typeOf = (i: number): number => genericInfo.type(rels.r_info(i), m.format);
-  const isBranch = (type: number): boolean => type === JUMP26 || type === CALL26;
-  const leaves = (i: number): boolean => shndxOf(m, rels, i) !== target.index && isBranch(typeOf(i));
-  const compare = (i: number, j: number): number =>
-    typeOf(i) - typeOf(j) || Number(rels.r_info(i) - rels.r_info(j)) || Number(rels.r_addend(i) - rels.r_addend(j));
+const isBranch = (type: number): boolean => type === JUMP26 || type === CALL26;
 
-  const branches = m.version !== '6.1' || m.config.RANDOMIZE_BASE === true;
-  let [front, back] = [0, rels.count - 1];
-  while (branches && front < back) {
+/** count_plts(): the most entries a relocation section may need. Sorts its branches and aligns its target. */
+function countPlts(m: ModuleView, symtab: Symtab, rels: Entries, target: Section): number {
+  const info = (i: number): bigint => rels.r_info(i);
+  const type = (i: number): number => genericInfo.type(info(i), m.format);
+  const leaves = (i: number): boolean =>
+    shndxOf(symtab, genericInfo.sym(info(i), m.format)) !== target.index && isBranch(type(i));
+  const compare = (i: number, j: number): number =>
+    type(i) - type(j) || Number(info(i) - info(j)) || Number(rels.r_addend(i) - rels.r_addend(j));
+
+  const looksAtBranches = m.version !== '6.1' || m.config.RANDOMIZE_BASE === true;
+  let [front, back] = [0, looksAtBranches ? rels.count - 1 : 0];
+  while (front < back) {
     if (leaves(front)) front++;
     else if (leaves(back)) rels.swap(front, back);
     else back--;
@@ -192,10 +175,9 @@ function countPlts(m: ModuleView, rels: Entries, target: Section): number {
 
   let count = 0;
   for (let i = 0; i < rels.count; i++) {
-    const type = typeOf(i);
-    if (isBranch(type) && branches && leaves(i)) {
+    if (looksAtBranches && isBranch(type(i)) && leaves(i)) {
       if (rels.r_addend(i) !== 0n || i === 0 || compare(i, i - 1) !== 0) count++;
-    } else if (hasErratum(m) && (type === PG_HI21 || type === PG_HI21_NC)) {
+    } else if (hasErratum(m) && (type(i) === PG_HI21 || type(i) === PG_HI21_NC)) {
       // The lowest zero bit of the offset from bit 3 up: aligned to twice that, the address has the zero too.
       const offset = rels.r_offset(i) | 7n;
       const align = (~offset & (offset + 1n)) << 1n;
@@ -203,36 +185,41 @@ function countPlts(m: ModuleView, rels: Entries, target: Section): number {
       else target.sh_addralign = Math.max(target.sh_addralign, Number(align));
     }
   }
-  return hasErratum(m) ? count + Math.ceil(count / Math.floor(4096 / ENTRY)) : count;
+  return hasErratum(m) ? count + Math.ceil(count / 341) : count;
 }
 
-function reserve(s: Section, sh_addralign: number, entries: number): void {
+/** The last section of that name becomes an empty one with room for `entries`. */
+function reserve(m: ModuleView, name: string, sh_addralign: number, entries: number): Slots {
+  const section = m.sections.findLast((s) => s.name === name)!;
   const sh_flags = SHF_EXECINSTR | SHF_ALLOC;
-  Object.assign(s, { sh_type: SHT_NOBITS, sh_flags, sh_addralign, sh_size: entries * ENTRY });
+  Object.assign(section, { sh_type: SHT_NOBITS, sh_flags, sh_addralign, sh_size: entries * 12 });
+  return new Slots(section, 12, entries - 1);
 }
 
-function frobSections(m: ModuleView): void {
-  if (!hasPlts(m)) return;
-  const { core, init } = plts.of(m);
-  if (m.symtab === undefined) throw noexec(m, 'module symtab section missing');
+function countAllPlts(m: ModuleView): { core: Slots; init: Slots } {
+  const missing = (what: string): Refusal => {
+    m.log(`${m.name}: module ${what} missing`);
+    return new Refusal('ENOEXEC', `there is no ${what}`);
+  };
+  if (!sectionNamed(m, '.plt') || !sectionNamed(m, '.init.plt')) throw missing('PLT section(s)');
+  if (m.symtab === undefined) throw missing('symtab section');
+  let [core, init] = [0, 0];
   for (const s of m.sections) {
     const target = m.sections[s.sh_info];
     if (s.sh_type !== SHT_RELA || target === undefined || (target.sh_flags & SHF_EXECINSTR) === 0) continue;
-    (m.isInitLayout(target.name) ? init : core).max += countPlts(m, new Entries(m.format, true, s.bytes), target);
+    const count = countPlts(m, m.symtab, new Entries(m.format, true, s.bytes), target);
+    if (m.isInitLayout(target.name)) init += count;
+    else core += count;
   }
-  // One more than counted: an entry is written before it is compared with its neighbour.
-  for (const { section, max } of [core, init]) reserve(section, 64, max + 1);
-  for (const name of trampolines(m)) {
-    const section = lastNamed(m, name);
-    if (section !== undefined) reserve(section, 4, m.version === '6.1' ? 2 : 1);
-  }
+  // 6.1 has two entries in its trampoline, the second for saving all registers.
+  for (const name of trampolines(m)) if (sectionNamed(m, name)) reserve(m, name, 4, m.version === '6.1' ? 2 : 1);
+  return { core: reserve(m, '.plt', 64, core + 1), init: reserve(m, '.init.plt', 64, init + 1) };
 }
 
-/** ftrace's own entries; 6.1 has a second one in the section, for saving all registers. */
 const trampolines = (m: ModuleView): readonly string[] =>
   m.version === '6.1' ? ['.text.ftrace_trampoline'] : ['.text.ftrace_trampoline', '.init.text.ftrace_trampoline'];
 
-/** pr_err() of module.c: with a prefix since 6.2. */
+/** pr_err() of module.c: 6.1 has no prefix. */
 const err = (m: ModuleView, text: string): Verdict => ({
   errno: 'ENOEXEC',
   log: [`${m.version === '6.1' ? '' : 'Modules: '}module ${m.name}: ${text}`],
@@ -298,12 +285,14 @@ export const arm64: Arch = defineArch({
     const val = r.word(r.row!.calc === viaPlt ? r.P + value : r.S + r.A);
     return err(r.module, `overflow in relocation type ${r.type} val ${hex(val)}`);
   },
-  frobSections,
+  frobSections: (m) => {
+    if (hasPlts(m)) plts.of(m);
+  },
   // Alternatives and shadow call stacks are the CPU's; what is left is that the trampolines must be there.
   finalize: (m) => {
     if (m.config.DYNAMIC_FTRACE !== true || !hasPlts(m)) return;
     for (const name of trampolines(m))
-      if (sectionNamed(m, name) === undefined) throw new Refusal('ENOEXEC', `${name} is missing, which DYNAMIC_FTRACE needs`);
+      if (!sectionNamed(m, name)) throw new Refusal('ENOEXEC', `DYNAMIC_FTRACE needs a section ${name}`);
   },
   // 128 MiB around a kernel of 32 MiB: the part below the image.
   moduleArea: (version) => {
