@@ -1,6 +1,6 @@
 // Compiles the package into dist/: JavaScript with rewritten imports, and types.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -9,9 +9,15 @@ rmSync(path('dist'), { recursive: true, force: true });
 const tsc = spawnSync(path('node_modules/.bin/tsc'), ['-p', path('tsconfig.build.json')], { stdio: 'inherit' });
 if (tsc.status !== 0) process.exit(1);
 
+// tsc rewrites the imports of the code, not those of the declarations.
+for (const file of globSync('dist/**/*.d.ts', { cwd: path('.') })) {
+  const text = readFileSync(path(file), 'utf8');
+  writeFileSync(path(file), text.replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'));
+}
+
 const bin = path('dist/cli/main.js');
 if (!readFileSync(bin, 'utf8').startsWith('#!/usr/bin/env node\n')) {
-  console.error('dist/cli/main.js must begin with "#!/usr/bin/env node": it is the komulator command');
+  console.error('cli/main.ts must begin with "#!/usr/bin/env node": it is the komulator command');
   process.exit(1);
 }
 chmodSync(bin, 0o755);
