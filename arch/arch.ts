@@ -15,6 +15,10 @@ export interface HeaderFacts {
 export interface ModuleArea {
   readonly text: readonly [start: bigint, end: bigint];
   readonly data?: readonly [start: bigint, end: bigint];
+  /** Where the kernel image lies; default, 32 MiB below the text range. */
+  readonly kernel?: bigint;
+  /** First value of mod->percpu; default, in the kernel image. */
+  readonly percpu?: bigint;
 }
 
 export interface Hooks {
@@ -33,6 +37,8 @@ export interface Hooks {
   sectionPrepend?(m: ModuleView, index: number): number;
   /** module_finalize(): the data effects that do not depend on a CPU. Throws Refusal. */
   finalize?(m: ModuleView): void;
+  /** module_arch_cleanup(). Not called when module_finalize() itself refuses. */
+  cleanup?(m: ModuleView): void;
   /** module_init_section(): default, names starting with `.init`. */
   isInitSection?(name: string): boolean;
   /** module_exit_section(): default, names starting with `.exit`. */
@@ -57,6 +63,8 @@ export interface ArchSpec extends RulesSpec, Hooks {
   readonly smallFlag?: number;
   /** HAVE_ARCH_PREL32_RELOCATIONS: export entries are three self-relative 32-bit offsets. */
   readonly prel32Exports?: boolean;
+  /** struct exception_table_entry; default, two absolute words. Relative: 32-bit offsets from themselves. */
+  readonly extable?: { readonly size: number; readonly relative: boolean };
   readonly moduleArea: (version: Version, config: Config) => ModuleArea;
   /** Bytes of a page: mod_mem regions are page-aligned. */
   readonly pageSize?: number;

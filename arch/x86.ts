@@ -68,6 +68,7 @@ export const x86_64: Arch = defineArch({
   orders: ['little'],
   forms: ['RELA'],
   prel32Exports: true,
+  extable: { size: 12, relative: true },
   // biome-ignore format: table
   relocs: {
     //                     type  calculation  field   overflow
@@ -84,7 +85,12 @@ export const x86_64: Arch = defineArch({
   beforeWrite: wantsZero,
   writesFirst: (version) => version === '6.1',
   ignoresUndefined: isUndefinedGot,
-  moduleArea: () => ({ text: [MODULES_VADDR, MODULES_END] }),
+  moduleArea: (version) => ({
+    text: [MODULES_VADDR, MODULES_END],
+    kernel: 0xffff_ffff_8100_0000n,
+    // Per-CPU addresses were offsets from 0 until 6.15.
+    percpu: version === '7.2' ? 0xffff_ffff_8300_0000n : 0x2_0000n,
+  }),
 });
 
 export const i386: Arch = defineArch({
@@ -96,6 +102,7 @@ export const i386: Arch = defineArch({
   orders: ['little'],
   forms: ['REL'],
   prel32Exports: true,
+  extable: { size: 12, relative: true },
   // biome-ignore format: table
   relocs: {
     //                   type  calculation  field   overflow
@@ -106,5 +113,5 @@ export const i386: Arch = defineArch({
   unknown: (r) => ({ errno: 'ENOEXEC', log: [`module: ${r.module.name}: Unknown relocation: ${r.type}`] }),
   overflow,
   ignoresUndefined: isUndefinedGot,
-  moduleArea: () => ({ text: [0xf800_0000n, 0xffbf_e000n] }),
+  moduleArea: () => ({ text: [0xf800_0000n, 0xffbf_e000n], kernel: 0xc100_0000n }),
 });

@@ -23,8 +23,8 @@ export type Region =
 export interface Memory {
   base: bigint;
   size: number;
-  /** Bytes at the start of the region that no section owns: s390's GOT and PLT, parisc's GOT and descriptors. */
-  head: Uint8Array;
+  /** All of it. What no section owns is the architecture's: s390's GOT and PLT at the start of text, parisc's stubs. */
+  bytes: Uint8Array;
 }
 
 /**

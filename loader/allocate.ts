@@ -1,0 +1,111 @@
+/** layout_and_allocate(): arch frob, flags, layout, memory, and the move out of the temporary image. */
+import { SHF_ALLOC, SHF_EXECINSTR, SHF_RO_AFTER_INIT, SHF_WRITE, SHT_NOBITS } from '../relocs/elf.ts';
+import type { Region } from '../relocs/module-view.ts';
+import { layoutSections } from './layout.ts';
+import type { LoadInfo } from './load-info.ts';
+import type { Loading } from './loading.ts';
+import type { Module } from './module.ts';
+
+/** module_frob_arch_sections() */
+export function frobArchSections(load: Loading, m: Module): void {
+  load.asking(() => 'C65', () => m.kernel.arch.frobSections?.(m));
+}
+
+/** module_enforce_rwx_sections(): looks at every section, SHF_ALLOC or not. */
+export function enforceRwxSections(load: Loading, m: Module): void {
+  if (!m.kernel.switch('STRICT_MODULE_RWX')) return;
+  const wx = SHF_WRITE | SHF_EXECINSTR;
+  const bad = m.sections.find((s) => (s.sh_flags & wx) === wx);
+  if (bad)
+    throw load.fail('ENOEXEC', 'C66', `${m.name}: section ${bad.name} (index ${bad.index}) has invalid WRITE|EXEC flags`, `${bad.name} is writable and executable`);
+}
+
+/** The per-CPU section is allocated apart; module_mark_ro_after_init(). */
+export function markSections(m: Module, info: LoadInfo): void {
+  if (info.index.pcpu !== 0) info.section(info.index.pcpu).sh_flags &= ~SHF_ALLOC;
+  const names = ['.data..ro_after_init', '__jump_table'];
+  if (m.version === '7.2') {
+    if (m.kernel.switch('HAVE_STATIC_CALL_INLINE')) names.push('.static_call_sites');
+    for (const s of m.sections) if (s.index > 0 && names.includes(s.name)) s.sh_flags |= SHF_RO_AFTER_INIT;
+    return;
+  }
+  for (const name of names) {
+    const i = info.findSec(name);
+    if (i !== 0) info.section(i).sh_flags |= SHF_RO_AFTER_INIT;
+  }
+}
+
+const isText = (region: Region): boolean => region === 'text' || region === 'init_text' || region === 'core' || region === 'init';
+
+/** layout_sections(), layout_symtab() and move_module(). */
+export function layoutAndMove(load: Loading, m: Module): void {
+  const { info, options } = load;
+  const { sizes, placement } = layoutSections(m, info);
+  m.placement = placement;
+  allocate(load, m, sizes);
+  moveModule(m, info, options.place);
+}
+
+/** module_memory_alloc() for every region. */
+function allocate(load: Loading, m: Module, sizes: ReadonlyMap<Region, number>): void {
+  const { kernel } = m;
+  const { text, data } = kernel.area;
+  const pages = Number(m.config['PAGE_SIZE']);
+  for (const [region, wanted] of sizes) {
+    if (wanted === 0 && region !== 'core') continue;
+    const size = m.version === '6.1' ? wanted : Math.ceil(wanted / pages) * pages;
+    const [start, end] = isText(region) ? text : data;
+    const base = kernel.memory.alloc(Math.max(size, 1), start, end, BigInt(pages));
+    if (base === undefined) {
+      freeMemory(m);
+      throw load.fail('ENOMEM', 'C67', m.version === '6.1' ? undefined : 'execmem: unable to allocate memory', `no ${size} free bytes for ${region} in the module area`);
+    }
+    m.memory[region] = { base, size, bytes: new Uint8Array(size) };
+  }
+}
+
+function moveModule(m: Module, info: LoadInfo, place: Readonly<Record<string, bigint>> | undefined): void {
+  for (const s of m.sections) {
+    if ((s.sh_flags & SHF_ALLOC) === 0) continue;
+    const at = m.placement[s.index];
+    if (at === undefined) continue;
+    const memory = m.memory[at.region]!;
+    const bytes = memory.bytes.subarray(at.offset, at.offset + s.sh_size);
+    if (s.sh_type !== SHT_NOBITS) bytes.set(s.bytes.subarray(0, s.sh_size));
+    s.bytes = bytes;
+    s.sh_addr = place?.[`#${s.index}`] ?? place?.[s.name] ?? memory.base + BigInt(at.offset);
+  }
+  m.symtab = info.reopenSymtab();
+}
+
+/** free_mod_mem(): MOD_DATA, where struct module lies, goes last. */
+export function freeMemory(m: Module): void {
+  for (const region of Object.keys(m.memory) as Region[]) {
+    m.kernel.memory.free(m.memory[region]!.base);
+    delete m.memory[region];
+  }
+}
+
+/** percpu_modalloc() */
+export function percpuModalloc(load: Loading, m: Module): void {
+  const { info, kernel } = load;
+  const s = info.section(info.index.pcpu);
+  if (s.index === 0 || s.sh_size === 0) return;
+  const pages = Number(m.config['PAGE_SIZE']);
+  let alignment = s.sh_addralign || 1;
+  if (alignment > pages) {
+    m.log(`${m.name}: per-cpu alignment ${alignment} > ${pages}`);
+    alignment = pages;
+  }
+  const cookie = load.options.place?.[s.name] ?? kernel.percpu.alloc(s.sh_size, alignment);
+  if (cookie === undefined)
+    throw load.fail('ENOMEM', 'C71', `${m.name}: Could not allocate ${s.sh_size} bytes percpu data`, 'the per-CPU space reserved for modules is used up');
+  m.percpu = { cookie, size: s.sh_size };
+}
+
+/** percpu_modfree() */
+export function percpuModfree(m: Module): void {
+  if (m.percpu) m.kernel.percpu.free(m.percpu.cookie);
+  m.percpu = undefined;
+}
+

@@ -1,0 +1,101 @@
+/** From a relocated module to one that may run: optional sections, checks of its exports, parameters, sysfs. */
+import { readExports, exportCount } from './ksymtab.ts';
+import { sortExtable } from './extable.ts';
+import type { Loading } from './loading.ts';
+import type { Module } from './module.ts';
+import { readModuleParams } from './module-params.ts';
+import { parseArgs } from './params.ts';
+import { findSymbol } from './symbols.ts';
+import { tryToForceLoad } from './versions.ts';
+
+/** find_module_sections(): only what can refuse or speak; the rest is found where it is used. */
+export function findModuleSections(load: Loading, m: Module): void {
+  const { info } = load;
+  if (m.version === '7.2') {
+    for (const name of ['__ksymtab_gpl', '__kcrctab_gpl'])
+      if (info.findSec(name) !== 0) m.log(`${m.name}: ignoring obsolete section ${name}`);
+  }
+  if (m.kernel.switch('CONSTRUCTORS') && info.findSec('.ctors') !== 0 && info.findSec('.init_array') !== 0)
+    throw load.fail('EINVAL', 'C72', `${m.name}: has both .ctors and .init_array.`, 'parts of the module were built by different compilers');
+  if (info.findSec('__obsparm') !== 0) m.log(`${m.name}: Ignoring obsolete parameters`);
+}
+
+/** check_export_symbol_sections() [7.2], check_export_symbol_versions() before. */
+export function checkExportSymbolSections(load: Loading, m: Module): void {
+  const { info } = load;
+  const syms = exportCount(m, info, '__ksymtab');
+  if (m.version === '7.2' && syms > 0 && info.findSec('__kflagstab') === 0)
+    throw load.fail('ENOEXEC', 'C73', `${m.name}: no flags for exported symbols`, '__ksymtab without __kflagstab: the module was built for a kernel before 7.1');
+  if (!m.kernel.switch('MODVERSIONS')) return;
+  const gpl = m.version === '7.2' ? 0 : exportCount(m, info, '__ksymtab_gpl');
+  const without = (syms > 0 && info.findSec('__kcrctab') === 0) || (gpl > 0 && info.findSec('__kcrctab_gpl') === 0);
+  if (without && !tryToForceLoad(m, 'no versions for exported symbols'))
+    throw load.fail('ENOEXEC', 'C74', undefined, 'the module exports symbols without CRCs, and this kernel checks them (CONFIG_MODVERSIONS)');
+}
+
+/** setup_modinfo() */
+export function setupModinfo(load: Loading, m: Module): void {
+  const { info } = load;
+  m.versionString = info.modinfo('version');
+  m.srcversion = info.modinfo('srcversion');
+  m.importedNamespaces = info.modinfos('import_ns');
+  if (m.version !== '7.2') return;
+  const explicit = m.importedNamespaces.find((ns) => ns.startsWith('module:'));
+  if (explicit !== undefined)
+    throw load.fail('EPERM', 'C75', `${m.name}: module tries to import module namespace: ${explicit}`, '"module:" namespaces name their users themselves; they cannot be imported');
+}
+
+/** post_relocation(): exception table, then the architecture's module_finalize(). */
+export function postRelocation(load: Loading, m: Module): void {
+  const extable = load.info.findSec('__ex_table');
+  if (extable !== 0) sortExtable(m, load.info.section(extable));
+  load.asking(() => 'C91', () => m.kernel.arch.finalize?.(m));
+}
+
+/** complete_formation(): duplicate exports are refused, then the module is COMING. */
+export function completeFormation(load: Loading, m: Module): void {
+  m.exports = readExports(m, load.info);
+  for (const { name } of m.exports) {
+    const other = findSymbol(m.kernel, name, true);
+    if (other !== undefined && other.owner !== m) {
+      const owner = other.owner?.name ?? 'kernel';
+      throw load.fail('ENOEXEC', 'C93', `${m.name}: exports duplicate symbol ${name} (owned by ${owner})`, `${owner} exports ${name} already`);
+    }
+  }
+  m.state = 'COMING';
+  for (const e of m.exports) {
+    const all = m.kernel.moduleExports.get(e.name);
+    if (all === undefined) m.kernel.moduleExports.set(e.name, [e]);
+    else all.unshift(e);
+  }
+}
+
+/** Takes the module's exports out of the search. */
+export function dropExports(m: Module): void {
+  for (const e of m.exports) {
+    const left = m.kernel.moduleExports.get(e.name)?.filter((other) => other.owner !== m) ?? [];
+    if (left.length > 0) m.kernel.moduleExports.set(e.name, left);
+    else m.kernel.moduleExports.delete(e.name);
+  }
+  m.exports = [];
+}
+
+/** parse_args() over the module's own parameters. */
+export function parseModuleArgs(load: Loading, m: Module): void {
+  const args = load.options.params ?? '';
+  const params = readModuleParams(m, load.info);
+  const result = parseArgs({ module: m.name, args, params, wordBits: m.format.is64 ? 64 : 32, version: m.version });
+  for (const line of result.log) m.log(line);
+  if (result.taintUser) m.kernel.addTaint('USER');
+  m.params = result.values;
+  m.asyncProbe = result.asyncProbe ?? false;
+  if (result.errno !== undefined)
+    throw load.fail(result.errno, 'C97', undefined, `a parameter in '${args}' was not accepted; see the log`);
+  if (result.after !== undefined) m.log(`${m.name}: parameters '${result.after}' after \`--' ignored`);
+}
+
+/** mod_sysfs_init(): the name must be free in /sys/module. */
+export function modSysfsSetup(load: Loading, m: Module): void {
+  if (m.kernel.builtin.has(m.name))
+    throw load.fail('EINVAL', 'C99', `${m.name}: module is already loaded`, `/sys/module/${m.name} exists: the driver is built into this kernel`);
+}

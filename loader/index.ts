@@ -1,0 +1,11 @@
+/** Loading kernel modules: kernels, modules, errors, and what goes in and comes out of them. */
+export { arches } from '../arch/index.ts';
+export type { Version } from '../relocs/module-view.ts';
+export { versions } from '../relocs/module-view.ts';
+export { type CheckId, type Errno, errnos, insmodError, LoadError, strerror } from './errors.ts';
+export { exportsOfSymbols, type KernelExport, parseSymvers, parseSystemMap, parseVmlinux, withAddresses } from './exports.ts';
+export { InputError } from './input-error.ts';
+export { Kernel, type KernelOptions, type ResolvedExport, type Vendor } from './kernel.ts';
+export { insmod, loadModule, type Step } from './load.ts';
+export type { Loading, LoadOptions } from './loading.ts';
+export type { Behaviour, Module, State } from './module.ts';

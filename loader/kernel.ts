@@ -1,0 +1,191 @@
+/** A kernel is a value: no globals, any number side by side. */
+import { type Arch } from '../arch/index.ts';
+import { type ElfFormat } from '../relocs/elf.ts';
+import type { Config, Version } from '../relocs/module-view.ts';
+import type { KernelExport } from './exports.ts';
+import { AddressSpace } from './memory.ts';
+import type { Module } from './module.ts';
+import type { Taint } from './taint.ts';
+
+/** Whose kernel it is: Debian refuses a symbol that `__versions` does not list (see KERNEL-FACTS, deviations). */
+export type Vendor = 'mainline' | 'debian';
+
+/** Switches as a distribution kernel has them; `arch.config` and the caller's override. */
+export const defaultConfig: Config = {
+  SMP: true,
+  MODULE_UNLOAD: true,
+  MODULE_FORCE_LOAD: false,
+  MODVERSIONS: true,
+  MODULE_SIG: true,
+  MODULE_SIG_FORCE: false,
+  MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS: false,
+  STRICT_MODULE_RWX: true,
+  KALLSYMS: true,
+  KALLSYMS_ALL: true,
+  LIVEPATCH: true,
+  CONSTRUCTORS: false,
+  DYNAMIC_FTRACE: true,
+  HAVE_STATIC_CALL_INLINE: false,
+  PAGE_SIZE: 4096,
+};
+
+export interface KernelOptions {
+  readonly arch: Arch;
+  readonly version: Version;
+  readonly vendor?: Vendor;
+  /** Byte order the kernel is built for; default, the architecture's first. */
+  readonly order?: 'little' | 'big';
+  readonly config?: Config;
+  /**
+   * UTS_RELEASE and the rest of VERMAGIC_STRING. Not given: the first module that is loaded is taken to be built for
+   * this kernel, and the others must agree with it.
+   */
+  readonly vermagic?: string;
+  /** sizeof(struct module); not given: as vermagic. */
+  readonly structModuleSize?: number;
+  readonly exports?: Iterable<KernelExport>;
+  /** module_blacklist= of the command line. */
+  readonly blacklist?: readonly string[];
+  /** Bytes that all modules together may have in .data..percpu (PERCPU_MODULE_RESERVE); default, no limit. */
+  readonly percpuReserve?: number;
+  /** Names in /sys/module of built-in modules (C99). */
+  readonly builtin?: Iterable<string>;
+  /**
+   * False: a module's memory is dropped once it is LIVE (exports, names and states stay), so that whole trees fit.
+   */
+  readonly retainMemory?: boolean;
+}
+
+/** An exported symbol with its address, wherever it comes from. */
+export interface ResolvedExport {
+  readonly name: string;
+  readonly value: bigint;
+  readonly crc: number | undefined;
+  readonly gplonly: boolean;
+  readonly namespace: string;
+  /** Undefined: vmlinux. */
+  readonly owner: Module | undefined;
+}
+
+export class Kernel {
+  readonly arch: Arch;
+  readonly version: Version;
+  readonly vendor: Vendor;
+  readonly format: ElfFormat;
+  readonly config: Config;
+  vermagic: string | undefined;
+  structModuleSize: number | undefined;
+  readonly blacklist: ReadonlySet<string>;
+  readonly builtin: ReadonlySet<string>;
+  readonly retainMemory: boolean;
+  /** vmlinux' own exports. */
+  readonly exports: Map<string, ResolvedExport> = new Map();
+  /** Exports of modules by name, newest module first. */
+  readonly moduleExports: Map<string, ResolvedExport[]> = new Map();
+  /** `modules`: newest first, UNFORMED ones included. */
+  readonly modules: Module[] = [];
+  readonly memory: AddressSpace = new AddressSpace();
+  readonly taints: Set<Taint> = new Set();
+  /** dmesg, level prefix stripped. */
+  readonly log: string[] = [];
+  readonly percpu: PercpuArea;
+  private readonly onceSaid = new Set<string>();
+
+  constructor(options: KernelOptions) {
+    const { arch } = options;
+    this.arch = arch;
+    this.version = options.version;
+    this.vendor = options.vendor ?? 'mainline';
+    this.format = { is64: arch.is64, little: (options.order ?? arch.orders[0]) === 'little' };
+    this.config = { ...defaultConfig, PAGE_SIZE: arch.pageSize, ...arch.config, ...options.config };
+    this.vermagic = options.vermagic;
+    this.structModuleSize = options.structModuleSize;
+    this.blacklist = new Set(options.blacklist);
+    this.builtin = new Set(options.builtin);
+    this.retainMemory = options.retainMemory ?? true;
+    this.percpu = new PercpuArea(this.area.percpu, options.percpuReserve);
+    this.addExports(options.exports ?? []);
+  }
+
+  /** Module, kernel image and per-CPU addresses of this kernel. */
+  get area(): { text: readonly [bigint, bigint]; data: readonly [bigint, bigint]; kernel: bigint; percpu: bigint } {
+    const { text, data, kernel, percpu } = this.arch.moduleArea(this.version, this.config);
+    const image = kernel ?? text[0] - 0x0200_0000n;
+    return { text, data: data ?? text, kernel: image, percpu: percpu ?? image + 0x0180_0000n };
+  }
+
+  /**
+   * Adds vmlinux exports. One without a known address gets one in the kernel image, 16 bytes apart in order of
+   * arrival.
+   */
+  addExports(exports: Iterable<KernelExport>): void {
+    const base = this.area.kernel + 0x10_0000n;
+    for (const e of exports) {
+      const value = e.value ?? base + BigInt(this.exports.size * 16);
+      this.exports.set(e.name, { ...e, value, owner: undefined });
+    }
+  }
+
+  /** printk. */
+  printk(line: string): void {
+    this.log.push(line);
+  }
+
+  /** True the first time a call site asks (printk_once). */
+  once(site: string): boolean {
+    if (this.onceSaid.has(site)) return false;
+    this.onceSaid.add(site);
+    return true;
+  }
+
+  /** find_module_all(name, even_unformed). */
+  findModule(name: string, evenUnformed = false): Module | undefined {
+    return this.modules.find((m) => m.name === name && (evenUnformed || m.state !== 'UNFORMED'));
+  }
+
+  switch(name: string): boolean {
+    return this.config[name] === true;
+  }
+
+  /** test_taint() and add_taint(). */
+  addTaint(taint: Taint): void {
+    this.taints.add(taint);
+  }
+}
+
+/** pcpu_alloc() of the reserved chunk: offsets only; what lies there is the template of the module. */
+export class PercpuArea {
+  private readonly base: bigint;
+  private readonly limit: number | undefined;
+  private readonly taken: { at: number; size: number }[] = [];
+
+  constructor(base: bigint, limit: number | undefined) {
+    this.base = base;
+    this.limit = limit;
+  }
+
+  /** The cookie that symbols of the section are relative to; undefined when the reserve is exhausted. */
+  alloc(size: number, alignment: number): bigint | undefined {
+    let at = 0;
+    let i = 0;
+    for (; i < this.taken.length; i++) {
+      const t = this.taken[i]!;
+      if (at + size <= t.at) break;
+      at = Math.ceil((t.at + t.size) / alignment) * alignment;
+    }
+    if (this.limit !== undefined && at + size > this.limit) return undefined;
+    this.taken.splice(i, 0, { at, size });
+    return this.base + BigInt(at);
+  }
+
+  free(cookie: bigint): void {
+    const at = Number(cookie - this.base);
+    const i = this.taken.findIndex((t) => t.at === at);
+    if (i >= 0) this.taken.splice(i, 1);
+  }
+
+  /** Bytes handed out. */
+  get used(): number {
+    return this.taken.reduce((sum, t) => sum + t.size, 0);
+  }
+}
