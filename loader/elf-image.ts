@@ -20,6 +20,9 @@ import { InputError } from './input-error.ts';
 
 const SHN_XINDEX = 0xffff;
 
+/** No name is read further: thousands of names may share one long string. KSYM_NAME_LEN is 512. */
+const NAME_MAX = 1024;
+
 /** One section of a linked file; `bytes` is a view of it, empty for SHT_NOBITS. */
 export interface ElfImageSection {
   readonly name: string;
@@ -116,7 +119,7 @@ function readSections(bytes: Uint8Array, view: DataView, format: ElfFormat): Elf
   return Array.from({ length: e_shnum }, (_, i) => {
     const at = e_shoff + i * size;
     return {
-      name: cString(names, view.getUint32(at, little)),
+      name: nameAt(names, view.getUint32(at, little)),
       sh_type: view.getUint32(at + 4, little),
       sh_flags: is64 ? view.getBigUint64(at + 8, little) : BigInt(view.getUint32(at + 8, little)),
       sh_addr: is64 ? view.getBigUint64(at + 16, little) : BigInt(view.getUint32(at + 12, little)),
@@ -129,10 +132,13 @@ function readSections(bytes: Uint8Array, view: DataView, format: ElfFormat): Elf
 function stringAt(loaded: readonly ElfImageSection[], address: bigint): string | undefined {
   if (address === 0n) return undefined;
   for (const { sh_addr, bytes } of loaded) {
-    if (address >= sh_addr && address < sh_addr + BigInt(bytes.length))
-      return cString(bytes, Number(address - sh_addr));
+    if (address >= sh_addr && address < sh_addr + BigInt(bytes.length)) return nameAt(bytes, Number(address - sh_addr));
   }
   return undefined;
+}
+
+function nameAt(bytes: Uint8Array, at: number): string {
+  return cString(bytes.subarray(at, at + NAME_MAX), 0);
 }
 
 function readSymbols(sections: readonly ElfImageSection[], format: ElfFormat): ElfImageSymbols {
@@ -144,7 +150,7 @@ function readSymbols(sections: readonly ElfImageSection[], format: ElfFormat): E
 
   const symtab = new Symtab(format, table.bytes, strings.bytes);
   for (let i = 1; i < symtab.count; i++) {
-    const name = symtab.name(i);
+    const name = nameAt(strings.bytes, symtab.st_name(i));
     if (name === '' || symtab.st_shndx(i) === SHN_UNDEF) continue;
     const value = symtab.st_value(i);
     const isLocal = ELF_ST_BIND(symtab.st_info(i)) === STB_LOCAL;
