@@ -15,26 +15,33 @@ type Manifest = {
   readonly name: string;
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 const env = { ...process.env, PATH: [bin, dirname(process.execPath), process.env['PATH']].join(delimiter) };
-const { name, version, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+const { name, version, exports, peerDependencies } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+) as Manifest;
 const entries = Object.keys(exports)
   .filter((entry) => !entry.endsWith('.json'))
   .map((entry) => entry.replace('.', name));
+/** The one entry that wants a package its user brings along. */
+const TESTING = `${name}/testing`;
 const away = mkdtempSync(join(tmpdir(), 'komulator-pack-'));
 process.on('exit', () => rmSync(away, { recursive: true, force: true }));
 
 const tarball = packed();
 installed(tarball);
-for (const entry of entries) imported(entry);
+for (const entry of entries) if (entry !== TESTING) imported(entry);
+added(`fast-check@${peerDependencies['fast-check']}`);
+imported(TESTING);
 typed();
 said('komulator --version', run(join(away, 'node_modules/.bin/komulator'), ['--version'], away).trim(), version);
 said('komulator --help', run(join(away, 'node_modules/.bin/komulator'), ['--help'], away).includes('load'), true);
 console.log(run(join(bin, 'publint'), ['--strict', tarball], root).trim());
-console.log(run(join(bin, 'attw'), ['--profile', 'esm-only', '--format', 'ascii', '--no-emoji', tarball], root).trim());
+console.log(run(join(bin, 'attw'), ['--profile', 'esm-only', '--quiet', tarball], root).trim());
 console.log('pack:check: the package installs, runs and types well');
 
 function packed(): string {
@@ -52,19 +59,20 @@ function packed(): string {
 
 function installed(file: string): void {
   writeFileSync(join(away, 'package.json'), '{ "name": "stranger", "private": true, "type": "module" }');
-  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', file], away);
+  added(file);
   const binaries = globSync('node_modules/**/{node,node-linux-*,komulator-node}', { cwd: away }).filter((path) =>
     existsSync(join(away, path)),
   );
   said('Node binaries dragged along', binaries.join(' '), '');
 }
 
+function added(what: string): void {
+  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', what], away);
+}
+
 function imported(entry: string): void {
-  const names = run(
-    process.execPath,
-    ['-p', `Object.keys(await import('${entry}')).length`, '--input-type=module'],
-    away,
-  );
+  const code = `console.log(Object.keys(await import('${entry}')).length)`;
+  const names = run(process.execPath, ['--input-type=module', '-e', code], away);
   console.log(`pack:check: ${entry} exports ${names.trim()} names`);
 }
 
