@@ -21,6 +21,14 @@ export interface ModuleArea {
   readonly percpu?: bigint;
 }
 
+/** What a recorded case says of the kernel it was recorded with, beside version and byte order. */
+export interface RecordedWith {
+  readonly config: string | undefined;
+  readonly variant: number | undefined;
+  readonly flavour: string | undefined;
+  readonly dp: string | undefined;
+}
+
 export interface Hooks {
   /** elf_check_arch(): default, e_machine is one of the architecture's. */
   accepts?(header: HeaderFacts, config: Config): boolean;
@@ -35,6 +43,8 @@ export interface Hooks {
   regionHead?(m: ModuleView, region: Region): number;
   /** arch_mod_section_prepend(): bytes in front of section `index`. */
   sectionPrepend?(m: ModuleView, index: number): number;
+  /** The bytes in front of a section that sectionPrepend() reserved. */
+  stubBytes?(m: ModuleView, section: string): Uint8Array | undefined;
   /** module_finalize(): the data effects that do not depend on a CPU. Throws Refusal. */
   finalize?(m: ModuleView): void;
   /** module_arch_cleanup(). Not called when module_finalize() itself refuses. */
@@ -70,6 +80,8 @@ export interface ArchSpec extends RulesSpec, Hooks {
   readonly pageSize?: number;
   /** Kconfig switches of Debian's kernel of this architecture that differ from the common defaults. */
   readonly config?: Config;
+  /** Switches that a recorded case (testing/vector.ts) asks for with its own keys. */
+  readonly replayConfig?: (recorded: RecordedWith) => Config;
   /** First and last kernel with this backend; absent: all profiles. */
   readonly since?: string;
   readonly until?: string;
