@@ -1,10 +1,16 @@
 // Proves that the rooms a browser needs run in one: bundles all their files without any Node built-in, then runs the
 // bundle in a bare context (no process, require or Buffer) and loads real modules there.
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import * as nodeLoader from '../loader/index.ts';
+
+type Loader = typeof nodeLoader;
+/** Files of fixtures/ko by architecture and name. */
+type Samples = Readonly<Record<string, Readonly<Record<string, Uint8Array>>>>;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const files = ['loader', 'relocs', 'arch', 'testing'].flatMap((room) =>
@@ -70,6 +76,60 @@ const context = createContext({
 runInContext(code, context, { filename: 'komulator.js' });
 for (const name of ['process', 'require', 'Buffer', 'module', 'global']) {
   if (runInContext(`typeof ${name}`, context) !== 'undefined') throw new Error(`${name} exists in the bare context`);
+}
+
+const here = story(
+  nodeLoader,
+  samples((bytes) => bytes),
+);
+const copyIn = runInContext('(bytes) => Uint8Array.from(bytes)', context) as (bytes: Uint8Array) => Uint8Array;
+const tell = runInContext(`(${story.toString()})`, context) as typeof story;
+const there = tell(runInContext(`komulator['loader/index.ts']`, context) as Loader, samples(copyIn));
+
+const live = there.filter((line) => line.includes(' LIVE '));
+if (here.join('\n') !== there.join('\n') || live.length === 0) {
+  console.error(`bundle:check: in the bare context ${live.length} modules became LIVE; otherwise than in Node:`);
+  for (const [i, line] of here.entries()) if (line !== there[i]) console.error(`  ${line}\n  ${there[i] ?? 'nothing'}`);
+  process.exit(1);
+}
+console.log(
+  `bundle:check: ${there.length} loads in a bare context end as in Node, byte for byte (${live.length} LIVE, the others refused)`,
+);
+
+/** Loads every sample module on a kernel of its own. Runs in both worlds, so it closes over nothing. */
+function story(
+  { arches, insmod, Kernel, parseSymvers, parseSystemMap, withAddresses }: Loader,
+  all: Samples,
+): string[] {
+  return arches.flatMap((arch) => {
+    const { 'Module.symvers': symvers, 'System.map': map, ...modules } = all[arch.name] ?? {};
+    if (!symvers || !map) return [];
+    const exports = withAddresses(parseSymvers(symvers), parseSystemMap(map)).filter(
+      ({ owner }) => owner === 'vmlinux',
+    );
+    return Object.entries(modules).map(([name, bytes]) => {
+      const kernel = new Kernel({ arch, version: '7.2', exports });
+      try {
+        const { state, sections } = insmod(kernel, bytes);
+        let hash = 0x811c9dc5;
+        for (const section of sections) {
+          for (const byte of section.bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+        }
+        return `${arch.name} ${name} ${state} ${hash.toString(16)} ${kernel.log.join('|')}`;
+      } catch (error) {
+        return `${arch.name} ${name} ${String(error)} ${kernel.log.join('|')}`;
+      }
+    });
+  });
+}
+
+function samples(copy: (bytes: Uint8Array) => Uint8Array): Samples {
+  const all: Record<string, Record<string, Uint8Array>> = {};
+  for (const path of globSync('fixtures/ko/*/*', { cwd: root }).toSorted()) {
+    const [, , arch = ''] = path.split('/');
+    (all[arch] ??= {})[basename(path)] = copy(readFileSync(join(root, path)));
+  }
+  return all;
 }
 
 function kib(bytes: number): string {
