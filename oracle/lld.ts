@@ -55,11 +55,9 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
 
   const dir = await mkdtemp(join(tmpdir(), 'komulator-lld-'));
   try {
-    const [object, script, output] = ['module.o', 'module.ld', 'module'].map((file) => join(dir, file)) as [
-      string,
-      string,
-      string,
-    ];
+    const object = join(dir, 'module.o');
+    const script = join(dir, 'module.ld');
+    const output = join(dir, 'module');
     const end = copy.placed.reduce((highest, s) => max(highest, s.address + BigInt(s.size)), 0n);
     const spare = request.spare ?? ((end + 0xfffn) >> 12n) << 12n;
     await writeFile(object, copy.bytes);
@@ -75,6 +73,7 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
         throw new LinkError(`ld.lld put section ${index} at 0x${section?.sh_addr.toString(16)}\n${stderr}`);
       }
       if (section.bytes.length > size) thunks.push(index);
+      if (!nobits && section.bytes.length < size) throw new LinkError(`ld.lld shrank section ${index}\n${stderr}`);
       if (!nobits) sections.set(index, section.bytes.slice(0, size));
     }
     const own = image.section('.spare');
