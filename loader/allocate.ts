@@ -69,7 +69,8 @@ function moveModule(m: Module, info: LoadInfo, place: Readonly<Record<string, bi
     if ((s.sh_flags & SHF_ALLOC) === 0) continue;
     const at = m.placement[s.index];
     if (at === undefined) continue;
-    const memory = m.memory[at.region]!;
+    // A region of empty sections only is not allocated: its base is NULL.
+    const memory = m.memory[at.region] ?? { base: 0n, bytes: new Uint8Array(0) };
     const bytes = memory.bytes.subarray(at.offset, at.offset + s.sh_size);
     if (s.sh_type !== SHT_NOBITS) bytes.set(s.bytes.subarray(0, s.sh_size));
     s.bytes = bytes;
