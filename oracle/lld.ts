@@ -1,4 +1,10 @@
-/** ld.lld as an oracle: a module's final bytes at given addresses, by a linker that has never heard of the kernel. */
+/**
+ * ld.lld as an oracle: a module's final bytes at given addresses, by a linker that has never heard of the kernel.
+ *
+ * Where the two differ by design: a call beyond reach becomes a thunk here and a PLT entry in the kernel; a GOT or PLT
+ * the module asks for (s390, loongarch, mips gp-relative code) lies at `spare`; powerpc64 modules cannot be linked, as
+ * lld does not know R_PPC64_ENTRY.
+ */
 
 import { execFile } from 'node:child_process';
 import { access, constants, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
