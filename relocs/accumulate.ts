@@ -90,8 +90,8 @@ class Sums {
   /** process_accumulated_relocations(): both lists grow at their heads. */
   storeAll(run: Run): void {
     const site = new Site(run);
-    for (const bucket of [...this.buckets.values()].reverse()) {
-      for (const sum of bucket.reverse()) {
+    for (const bucket of [...this.buckets.values()].toReversed()) {
+      for (const sum of bucket.toReversed()) {
         site.moveTo(sum.last);
         site.row = sum.row;
         sum.store(site, site.long(sum.value));

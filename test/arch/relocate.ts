@@ -1,0 +1,196 @@
+/**
+ * A module in ten lines, relocated: what the tests of arch/ say about one architecture. Sections lie where they are
+ * put; tables that the frob hook sizes get zeroed memory afterwards, as move_module() does.
+ */
+import type { Arch } from '../../arch/arch.ts';
+import { applySection } from '../../relocs/apply.ts';
+import {
+  type ElfFormat,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  SHT_REL,
+  SHT_RELA,
+  sizeofRel,
+  sizeofRela,
+  sizeofSym,
+} from '../../relocs/elf.ts';
+import { Entries } from '../../relocs/entries.ts';
+import type { Config, ModuleView, Version } from '../../relocs/module-view.ts';
+import { Refusal } from '../../relocs/refusal.ts';
+import type { Section } from '../../relocs/section.ts';
+import { Symtab } from '../../relocs/symbols.ts';
+
+export interface GivenSection {
+  readonly addr: bigint;
+  /** Bytes, as hexadecimal or as a count of zeros. */
+  readonly data?: string | number;
+  /** Default: ALLOC, and EXECINSTR when the name has `text` in it. */
+  readonly flags?: number;
+}
+
+export interface GivenSymbol {
+  readonly value: bigint;
+  readonly weak?: boolean;
+  readonly shndx?: number;
+}
+
+/** r_offset, type name or number, symbol, addend. */
+export type GivenReloc = readonly [at: number | bigint, type: string | number, symbol: string, addend?: bigint];
+
+export interface Given {
+  readonly arch: Arch;
+  readonly version?: Version;
+  readonly config?: Config;
+  readonly little?: boolean;
+  readonly sections: Readonly<Record<string, GivenSection>>;
+  readonly symbols?: Readonly<Record<string, bigint | GivenSymbol>>;
+  /** By target section. */
+  readonly relocs?: Readonly<Record<string, readonly GivenReloc[]>>;
+}
+
+export interface Outcome {
+  readonly errno: string | undefined;
+  readonly crash: string | undefined;
+  /** The sentence for people. */
+  readonly reason: string;
+  readonly log: readonly string[];
+  readonly module: ModuleView;
+  /** Final bytes of a section, in hexadecimal. */
+  hex(section: string): string;
+  section(name: string): Section;
+}
+
+export function typeNumber(arch: Arch, type: string | number): number {
+  if (typeof type === 'number') return type;
+  for (const [number, rows] of arch.rules.rows) if (rows[0]!.name === type) return number;
+  throw new Error(`${arch.name} has no ${type}`);
+}
+
+/** Frob, then each relocation section in order, as load_module() does; stops at the first refusal. */
+export function relocate(given: Given): Outcome {
+  const { arch, little = true } = given;
+  const format: ElfFormat = { is64: arch.is64, little };
+  const symbols = Object.entries(given.symbols ?? {});
+  const sections: Section[] = [section(0, '', 0n, new Uint8Array(0), 0, 0)];
+  for (const [name, { addr, data = 0, flags }] of Object.entries(given.sections)) {
+    const bytes =
+      typeof data === 'number' ? new Uint8Array(data) : Uint8Array.from(Buffer.from(data.replaceAll(' ', ''), 'hex'));
+    const exec = name.includes('text') ? SHF_EXECINSTR : 0;
+    sections.push(section(sections.length, name, addr, bytes, flags ?? SHF_ALLOC | exec, SHT_PROGBITS));
+  }
+  const rela = arch.forms[0] === 'RELA';
+  for (const [target, relocs] of Object.entries(given.relocs ?? {})) {
+    const index = sections.findIndex((s) => s.name === target);
+    const bytes = encode(arch, format, rela, relocs, (name) => 1 + symbols.findIndex(([n]) => n === name));
+    sections.push({
+      ...section(sections.length, `.rela${target}`, 0n, bytes, 0, rela ? SHT_RELA : SHT_REL),
+      sh_info: index,
+    });
+  }
+
+  const log: string[] = [];
+  const symtab = encodeSymbols(format, symbols);
+  const module: ModuleView = {
+    name: 'fix',
+    format,
+    e_machine: arch.e_machine[0]!,
+    e_flags: 0,
+    sections,
+    symtab,
+    version: given.version ?? '7.2',
+    config: given.config ?? {},
+    memory: {},
+    log: (line) => void log.push(line),
+    warn: () => undefined,
+    withinInit: () => false,
+    isInitLayout: (name) => name.startsWith('.init'),
+  };
+  const named = (name: string): Section => sections.find((s) => s.name === name)!;
+  const outcome = {
+    log,
+    module,
+    section: named,
+    hex: (name: string) => Buffer.from(named(name).bytes).toString('hex'),
+  };
+  try {
+    arch.frobSections?.(module);
+    for (const s of sections) if (s.sh_type === SHT_NOBITS) s.bytes = new Uint8Array(s.sh_size);
+    for (const s of sections) {
+      if (s.sh_type !== SHT_RELA && s.sh_type !== SHT_REL) continue;
+      const entries = new Entries(format, rela, s.bytes);
+      applySection({ module, rules: arch.rules, section: s, entries, target: sections[s.sh_info]!, symtab });
+    }
+    return { ...outcome, errno: undefined, crash: undefined, reason: '' };
+  } catch (e) {
+    if (!(e instanceof Refusal)) throw e;
+    return { ...outcome, errno: e.crash ? undefined : e.errno, crash: e.crash, reason: e.message };
+  }
+}
+
+function section(
+  index: number,
+  name: string,
+  sh_addr: bigint,
+  bytes: Uint8Array,
+  sh_flags: number,
+  sh_type: number,
+): Section {
+  return {
+    index,
+    name,
+    sh_name: 0,
+    sh_type,
+    sh_flags,
+    sh_addr,
+    sh_offset: 0,
+    sh_size: bytes.length,
+    sh_link: 0,
+    sh_info: 0,
+    sh_addralign: 1,
+    sh_entsize: 0n,
+    bytes,
+  };
+}
+
+function encode(
+  arch: Arch,
+  format: ElfFormat,
+  rela: boolean,
+  relocs: readonly GivenReloc[],
+  symbol: (name: string) => number,
+): Uint8Array {
+  const size = rela ? sizeofRela(format) : sizeofRel(format);
+  const bytes = new Uint8Array(relocs.length * size);
+  const view = new DataView(bytes.buffer);
+  const put = (at: number, v: bigint): void =>
+    format.is64
+      ? view.setBigUint64(at, BigInt.asUintN(64, v), format.little)
+      : view.setUint32(at, Number(BigInt.asUintN(32, v)), format.little);
+  const word = size / (rela ? 3 : 2);
+  relocs.forEach(([at, type, name, addend = 0n], i) => {
+    put(i * size, BigInt(at));
+    put(i * size + word, (BigInt(symbol(name)) << (format.is64 ? 32n : 8n)) | BigInt(typeNumber(arch, type)));
+    if (rela) put(i * size + 2 * word, addend);
+  });
+  return bytes;
+}
+
+function encodeSymbols(format: ElfFormat, symbols: readonly (readonly [string, bigint | GivenSymbol])[]): Symtab {
+  const size = sizeofSym(format);
+  const bytes = new Uint8Array((symbols.length + 1) * size);
+  const view = new DataView(bytes.buffer);
+  let strtab = '\0';
+  symbols.forEach(([name, given], i) => {
+    const { value, weak = false, shndx = 0xfff1 } = typeof given === 'bigint' ? { value: given } : given;
+    const at = (i + 1) * size;
+    view.setUint32(at, strtab.length, format.little);
+    view.setUint8(at + (format.is64 ? 4 : 12), (weak ? 2 : 1) << 4);
+    view.setUint16(at + (format.is64 ? 6 : 14), shndx, format.little);
+    strtab += `${name}\0`;
+    if (format.is64) view.setBigUint64(at + 8, value, format.little);
+    else view.setUint32(at + 4, Number(value), format.little);
+  });
+  return new Symtab(format, bytes, new TextEncoder().encode(strtab));
+}
