@@ -78,7 +78,7 @@ export class Site {
   }
 
   get symbolName(): string {
-    return this.run.symtab.name(this.sym);
+    return this.sym < this.run.symtab.count ? this.run.symtab.name(this.sym) : '';
   }
 
   get bind(): number {
