@@ -294,9 +294,13 @@ export const arm64: Arch = defineArch({
     for (const name of trampolines(m))
       if (!sectionNamed(m, name)) throw new Refusal('ENOEXEC', `DYNAMIC_FTRACE needs a section ${name}`);
   },
-  // 128 MiB around a kernel of 32 MiB: the part below the image.
+  replayConfig: ({ variant }) => ({ ARM64_WORKAROUND_843419: variant === 1 }),
+  // With a kernel of 32 MiB: what its 128 MiB window leaves below it, then its 2 GiB window. 6.1's lies above.
   moduleArea: (version) => {
     const kernel = version === '6.1' ? 0xffff_8000_0800_0000n : 0xffff_8000_8000_0000n;
-    return { text: [kernel - 0x600_0000n, kernel], kernel };
+    const end = kernel + 0x200_0000n;
+    const start = end - 0x800_0000n;
+    const fallback = version === '6.1' ? ([end, start + 0x8000_0000n] as const) : ([end - 0x8000_0000n, start] as const);
+    return { text: [start, kernel], fallback, kernel };
   },
 });
