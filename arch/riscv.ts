@@ -10,6 +10,8 @@
  * Linkers relax RISC-V code, so a difference of labels is never a constant but entries that add and subtract at one
  * place. 6.1 does each of them in memory; since 6.7 they are summed apart and stored after the section's last entry.
  * Displacements of branches are never checked, and the errors of sums are printed and ignored.
+ *
+ * Read in 6.1, 6.12 and 7.2; versions between them (6.3, 6.7, 6.10, 6.16) are those of mainline's changes.
  */
 import { hex } from '../relocs/bits.ts';
 import { add, inPlace, set, type Step, type Store, storeSums, sub, summed, uleb128 } from '../relocs/accumulate.ts';
@@ -18,7 +20,7 @@ import { dont, on64, range, saying, unsigned } from '../relocs/check.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK, sizeofAddr } from '../relocs/elf.ts';
 import { adjacent, type Field, field, insn16, insn32, word8, word16, word32, word64 } from '../relocs/field.ts';
 import { type Check, howto, ignore, refuse, type Row, type Verdict } from '../relocs/howto.ts';
-import { compareVersions, type ModuleView } from '../relocs/module-view.ts';
+import { compareVersions, type ModuleView, type Version } from '../relocs/module-view.ts';
 import { lowPart } from '../relocs/pairs.ts';
 import type { Site } from '../relocs/site.ts';
 import { countEntries, type Slots, sizeTable, tableSection } from '../relocs/slots.ts';
@@ -43,7 +45,7 @@ const tables = new StateOf<ModuleView, { got: Slots; plt: Slots; gotPlt: Slots }
   throw new Error('frobSections() sizes the GOT and the PLT before anything is relocated');
 });
 const since = (version: string, m: ModuleView): boolean => compareVersions(m.version, version) >= 0;
-const hasTables = (m: ModuleView): boolean => m.config.MODULE_SECTIONS !== false;
+const hasTables = (m: ModuleView): boolean => m.config.MODULE_SECTIONS === true;
 
 function putWord(slots: Slots, i: number, value: bigint): void {
   if (slots.entrySize === 8) slots.bytes(i).setBigUint64(0, value, true);
@@ -190,6 +192,8 @@ const common = {
   e_machine: [243],
   orders: ['little'],
   forms: ['RELA'],
+  /** 7.2 selects MODULE_SECTIONS with RELOCATABLE; before, Debian's kernels have neither. */
+  config: (version: Version) => ({ MODULE_SECTIONS: version === '7.2' }),
   unknown: (r: Site) => einval(r, `Unknown relocation type ${r.type}`),
   overflow,
   insnLittle: () => true,
