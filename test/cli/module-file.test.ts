@@ -19,7 +19,7 @@ const module = Uint8Array.from({ length: 20_000 }, (_, i) => (i * i * 31) >> 7);
 
 const xz = (bytes: Uint8Array, ...args: string[]): Uint8Array =>
   spawnSync('xz', ['-c', '--check=crc32', '--lzma2=dict=1MiB', ...args], { input: bytes }).stdout;
-const noXz = xz(module).length === 0;
+const noXz = spawnSync('xz', ['--version']).status !== 0;
 
 const packers: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array])[] = [
   ['plain', (bytes) => bytes],
