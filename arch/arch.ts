@@ -15,6 +15,8 @@ export interface HeaderFacts {
 export interface ModuleArea {
   readonly text: readonly [start: bigint, end: bigint];
   readonly data?: readonly [start: bigint, end: bigint];
+  /** Where to look when the first range is full (arm64's 2 GiB window, with PLTs). */
+  readonly fallback?: readonly [start: bigint, end: bigint];
   /** Where the kernel image lies; default, 32 MiB below the text range. */
   readonly kernel?: bigint;
   /** First value of mod->percpu; default, in the kernel image. */
@@ -79,7 +81,7 @@ export interface ArchSpec extends RulesSpec, Hooks {
   /** Bytes of a page: mod_mem regions are page-aligned. */
   readonly pageSize?: number;
   /** Kconfig switches of Debian's kernel of this architecture that differ from the common defaults. */
-  readonly config?: Config;
+  readonly config?: Config | ((version: Version) => Config);
   /** Switches that a recorded case (testing/vector.ts) asks for with its own keys. */
   readonly replayConfig?: (recorded: RecordedWith) => Config;
   /** First and last kernel with this backend; absent: all profiles. */
@@ -96,6 +98,10 @@ export interface Arch extends Omit<ArchSpec, keyof RulesSpec> {
 export function defineArch(spec: ArchSpec): Arch {
   return { pageSize: 4096, ...spec, rules: rules(spec) };
 }
+
+/** The switches of an architecture's kernel that differ from the common defaults. */
+export const configOf = (arch: Arch, version: Version): Config =>
+  typeof arch.config === 'function' ? arch.config(version) : (arch.config ?? {});
 
 /** elf_check_arch() of an architecture. */
 export const acceptsHeader = (arch: Arch, header: HeaderFacts, config: Config): boolean =>

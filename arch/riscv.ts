@@ -192,8 +192,8 @@ const common = {
   e_machine: [243],
   orders: ['little'],
   forms: ['RELA'],
-  /** 7.2 selects MODULE_SECTIONS with RELOCATABLE; before, Debian's kernels have neither. */
-  config: (version: Version) => ({ MODULE_SECTIONS: version === '7.2' }),
+  /** 6.1 always selects MODULE_SECTIONS, later kernels with RELOCATABLE, which Debian's 6.12 does not have. */
+  config: (version: Version) => ({ MODULE_SECTIONS: version !== '6.12' }),
   unknown: (r: Site) => einval(r, `Unknown relocation type ${r.type}`),
   overflow,
   insnLittle: () => true,

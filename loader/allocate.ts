@@ -49,13 +49,14 @@ export function layoutAndMove(load: Loading, m: Module): void {
 /** module_memory_alloc() for every region. */
 function allocate(load: Loading, m: Module, sizes: ReadonlyMap<Region, number>): void {
   const { kernel } = m;
-  const { text, data } = kernel.area;
+  const { text, data, fallback } = kernel.area;
   const pages = Number(m.config['PAGE_SIZE']);
   for (const [region, wanted] of sizes) {
     if (wanted === 0 && region !== 'core') continue;
     const size = m.version === '6.1' ? wanted : Math.ceil(wanted / pages) * pages;
-    const [start, end] = isText(region) ? text : data;
-    const base = kernel.memory.alloc(Math.max(size, 1), start, end, BigInt(pages));
+    const from = (range: readonly [bigint, bigint]): bigint | undefined =>
+      kernel.memory.alloc(Math.max(size, 1), range[0], range[1], BigInt(pages));
+    const base = from(isText(region) ? text : data) ?? (fallback && from(fallback));
     if (base === undefined) {
       freeMemory(m);
       throw load.fail('ENOMEM', 'C67', m.version === '6.1' ? undefined : 'execmem: unable to allocate memory', `no ${size} free bytes for ${region} in the module area`);

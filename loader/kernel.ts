@@ -1,5 +1,5 @@
 /** A kernel is a value: no globals, any number side by side. */
-import { type Arch } from '../arch/index.ts';
+import { type Arch, configOf, type ModuleArea } from '../arch/index.ts';
 import { type ElfFormat } from '../relocs/elf.ts';
 import type { Config, Version } from '../relocs/module-view.ts';
 import type { KernelExport } from './exports.ts';
@@ -97,7 +97,7 @@ export class Kernel {
     this.version = options.version;
     this.vendor = options.vendor ?? 'mainline';
     this.format = { is64: arch.is64, little: (options.order ?? arch.orders[0]) === 'little' };
-    this.config = { ...defaultConfig, PAGE_SIZE: arch.pageSize, ...arch.config, ...options.config };
+    this.config = { ...defaultConfig, PAGE_SIZE: arch.pageSize, ...configOf(arch, options.version), ...options.config };
     this.vermagic = options.vermagic;
     this.structModuleSize = options.structModuleSize;
     this.blacklist = new Set(options.blacklist);
@@ -108,10 +108,10 @@ export class Kernel {
   }
 
   /** Module, kernel image and per-CPU addresses of this kernel. */
-  get area(): { text: readonly [bigint, bigint]; data: readonly [bigint, bigint]; kernel: bigint; percpu: bigint } {
-    const { text, data, kernel, percpu } = this.arch.moduleArea(this.version, this.config);
-    const image = kernel ?? text[0] - 0x0200_0000n;
-    return { text, data: data ?? text, kernel: image, percpu: percpu ?? image + 0x0180_0000n };
+  get area(): ModuleArea & Required<Pick<ModuleArea, 'data' | 'kernel' | 'percpu'>> {
+    const area = this.arch.moduleArea(this.version, this.config);
+    const kernel = area.kernel ?? area.text[0] - 0x0200_0000n;
+    return { ...area, data: area.data ?? area.text, kernel, percpu: area.percpu ?? kernel + 0x0180_0000n };
   }
 
   /**

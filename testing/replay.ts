@@ -2,7 +2,7 @@
  * Runs a recorded case against the reference: temporary image, module_frob_arch_sections(), sections to their place,
  * symbols, then every relocation section in order, as the recorder did around the kernel's own handlers.
  */
-import { arches, type Arch } from '../arch/index.ts';
+import { arches, type Arch, configOf } from '../arch/index.ts';
 import { frobArchSections, markSections } from '../loader/allocate.ts';
 import { rewriteSectionHeaders } from '../loader/early.ts';
 import { errnos, LoadError } from '../loader/errors.ts';
@@ -48,13 +48,13 @@ export function archOf(elf: Uint8Array, candidates: readonly Arch[] = arches): A
   const order = little ? 'little' : 'big';
   const fitting = candidates.filter((a) => a.is64 === is64 && a.orders.includes(order) && a.e_machine.includes(e_machine));
   const facts = { is64, little, e_machine, e_flags, e_entry: 0n };
-  const arch = fitting.find((a) => a.accepts?.(facts, a.config ?? {}) ?? true) ?? fitting[0];
+  const arch = fitting.find((a) => a.accepts?.(facts, configOf(a, '7.2')) ?? true) ?? fitting[0];
   if (arch === undefined) throw new Error(`no architecture for e_machine ${e_machine}, ${is64 ? 64 : 32} bits, ${order} endian`);
   return arch;
 }
 
 /** Kernel configuration that a case was recorded with. */
-function configOf(v: Vector, arch: Arch): Config {
+function configOfCase(v: Vector, arch: Arch): Config {
   const base: Config = { DYNAMIC_FTRACE: false, KALLSYMS: v.layout !== undefined, MODULE_UNLOAD: true };
   return { ...base, ...arch.replayConfig?.({ config: v.config, variant: v.variant, flavour: v.flavour, dp: v.dp }) };
 }
@@ -67,7 +67,7 @@ export function run(v: Vector): Outcome {
     arch,
     version: v.kernel,
     order: file[5] === 1 ? 'little' : 'big',
-    config: configOf(v, arch),
+    config: configOfCase(v, arch),
     exports: Object.entries(v.symbols).map(([name, value]) => ({
       name, value: BigInt(value), crc: undefined, gplonly: false, namespace: '', owner: 'vmlinux',
     })),
