@@ -2,7 +2,7 @@
  * A module in ten lines, relocated: what the tests of arch/ say about one architecture. Sections lie where they are
  * put; tables that the frob hook sizes get zeroed memory afterwards, as move_module() does.
  */
-import type { Arch } from '../../arch/arch.ts';
+import { type Arch, configOf } from '../../arch/index.ts';
 import { applySection } from '../../relocs/apply.ts';
 import {
   type ElfFormat,
@@ -70,7 +70,7 @@ export function typeNumber(arch: Arch, type: string | number): number {
 
 /** Frob, then each relocation section in order, as load_module() does; stops at the first refusal. */
 export function relocate(given: Given): Outcome {
-  const { arch, little = true } = given;
+  const { arch, little = true, version = '7.2' } = given;
   const format: ElfFormat = { is64: arch.is64, little };
   const symbols = Object.entries(given.symbols ?? {});
   const sections: Section[] = [section(0, '', 0n, new Uint8Array(0), 0, 0)];
@@ -99,8 +99,8 @@ export function relocate(given: Given): Outcome {
     e_flags: 0,
     sections,
     symtab,
-    version: given.version ?? '7.2',
-    config: given.config ?? {},
+    version,
+    config: { ...configOf(arch, version), ...given.config },
     memory: {},
     log: (line) => void log.push(line),
     warn: () => undefined,

@@ -5,7 +5,13 @@ import { riscv32, riscv64 } from '../../arch/riscv.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS } from '../../relocs/elf.ts';
 import { type Version, versions } from '../../relocs/module-view.ts';
 import { rowFor } from '../../relocs/rules.ts';
-import { type Given, type GivenReloc, type GivenSection, type Outcome, relocate } from './relocate.ts';
+import {
+  type Given,
+  type GivenReloc,
+  type GivenSection,
+  type Outcome,
+  relocate as relocateModule,
+} from './relocate.ts';
 
 const TEXT = 0xffff_ffff_0200_0000n;
 const DATA = TEXT + 0x10_0000n;
@@ -15,6 +21,9 @@ const tables = {
   '.got.plt': { addr: TEXT + 0x20_2000n },
 } satisfies Record<string, GivenSection>;
 const cat = (...parts: readonly string[]): string => parts.join('');
+/** By a kernel that has GOT and PLT, unless it is said not to. */
+const relocate = (given: Given): Outcome =>
+  relocateModule({ ...given, config: { MODULE_SECTIONS: true, ...given.config } });
 const hex16 = (v: bigint): string => BigInt.asUintN(64, v).toString(16).padStart(16, '0');
 
 /** One relocation at .text+8, with other instructions around it, beside an entry that does nothing. */
@@ -340,6 +349,15 @@ test('a module without .plt, .got or .got.plt is refused, unless the kernel has 
     refused(t, relocate({ arch: riscv64, version, sections: {} }), 'ENOEXEC', 'fix: module PLT section(s) missing');
   }
   t.is(relocate({ arch: riscv64, sections: {}, config: { MODULE_SECTIONS: false } }).errno, undefined);
+});
+
+test("6.1 always has GOT and PLT, Debian's 6.12 has not", (t) => {
+  for (const arch of [riscv64, riscv32]) {
+    const errno = (version: Version): string | undefined => relocateModule({ arch, version, sections: {} }).errno;
+    t.is(errno('6.1'), 'ENOEXEC');
+    t.is(errno('6.12'), undefined);
+    t.is(errno('7.2'), 'ENOEXEC');
+  }
 });
 
 test('without MODULE_SECTIONS nothing takes a detour', (t) => {
