@@ -54,6 +54,9 @@ export interface ElfImage {
 export function openElfImage(bytes: Uint8Array): ElfImage {
   const format = readIdent(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint16(16, format.little) === ET_REL) {
+    throw new InputError('this is a relocatable object (a module or an object file), not a vmlinux');
+  }
   const sections = readSections(bytes, view, format);
   const loaded = sections.filter((section) => (section.sh_flags & BigInt(SHF_ALLOC)) !== 0n && section.sh_addr !== 0n);
   return {
@@ -63,6 +66,20 @@ export function openElfImage(bytes: Uint8Array): ElfImage {
     stringAt: (address) => stringAt(loaded, address),
     symbols: () => readSymbols(sections, format),
   };
+}
+
+/**
+ * The bytes of one section of any ELF file, a module too, for those who want no more of it (depmod's view); undefined
+ * when there is none, or no ELF file that can be read.
+ */
+export function elfSection(bytes: Uint8Array, name: string): Uint8Array | undefined {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return readSections(bytes, view, readIdent(bytes)).find((section) => section.name === name)?.bytes;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }
 
 function readIdent(bytes: Uint8Array): ElfFormat {
@@ -85,9 +102,6 @@ function readIdent(bytes: Uint8Array): ElfFormat {
 
 function readSections(bytes: Uint8Array, view: DataView, format: ElfFormat): ElfImageSection[] {
   const { is64, little } = format;
-  if (view.getUint16(16, little) === ET_REL) {
-    throw new InputError('this is a relocatable object (a module or an object file), not a vmlinux');
-  }
   const word = (at: number): number => (is64 ? Number(view.getBigUint64(at, little)) : view.getUint32(at, little));
   const e_shoff = word(is64 ? 40 : 32);
   const e_shentsize = view.getUint16(is64 ? 58 : 46, little);
