@@ -165,6 +165,17 @@ test('32_PCREL and PLT32 are words relative to their place', (t) => {
   t.is(patched(one('R_RISCV_PLT32', '00000000', PLACE + 0x1234n)), '34120000');
 });
 
+test('PLT32 is held to the reach of auipc: too little above, too much below', (t) => {
+  const there = 0x10_0000_0008n;
+  const word = (S: bigint): string => one('R_RISCV_PLT32', '', S, HERE).hex('.text').slice(16, 24);
+  t.is(word(there + LAST), 'fff7ff7f');
+  t.is(word(there + LAST + 1n), 'f80f0000'); // .plt
+  t.is(word(there - (1n << 31n)), '00000080');
+  t.is(word(there - (1n << 31n) - 1n), 'ffffff7f');
+  t.is(word(there + FIRST), '00f8ff7f');
+  t.is(word(there + FIRST - 1n), 'f80f0000');
+});
+
 // Pairs
 
 /** HI20 entries at the given offsets for s0, s1, …, then one LO12_I at 0x100 that names the place `of`. */
