@@ -2,20 +2,31 @@
 
 /**
  * At most three names within a third of the word's length of edits (swaps of neighbours count as one), nearest first;
- * names that begin with the word, or are the beginning of it, count as near.
+ * names that begin with the word, or are the better half of it, count as one edit away.
  */
 export function closest(word: string, names: Iterable<string>): string[] {
   const limit = Math.max(1, Math.floor(word.length / 3));
   const near: { name: string; distance: number }[] = [];
   for (const name of names) {
-    const affix = word.length > 2 && name.length > 2 && (name.startsWith(word) || word.startsWith(name));
-    const distance = affix ? 1 : Math.abs(name.length - word.length) > limit ? Infinity : editDistance(word, name);
+    const distance = isAffix(word, name) ? 1 : lengthGap(word, name) > limit ? Infinity : editDistance(word, name);
     if (distance <= limit) near.push({ name, distance });
   }
   return near
-    .toSorted((a, b) => a.distance - b.distance || a.name.length - b.name.length || (a.name < b.name ? -1 : 1))
+    .toSorted(
+      (a, b) =>
+        a.distance - b.distance || lengthGap(word, a.name) - lengthGap(word, b.name) || (a.name < b.name ? -1 : 1),
+    )
     .slice(0, 3)
     .map(({ name }) => name);
+}
+
+function isAffix(word: string, name: string): boolean {
+  if (word.length < 3) return false;
+  return name.startsWith(word) || (word.startsWith(name) && name.length * 2 >= word.length);
+}
+
+function lengthGap(word: string, name: string): number {
+  return Math.abs(name.length - word.length);
 }
 
 /** Damerau and Levenshtein's distance with neighbours swapped (optimal string alignment). */

@@ -179,11 +179,13 @@ function matchOne(pattern: string, p: number, c: string): number {
 
 function aliasLines(text: string, file: string): [pattern: string, module: string][] {
   return Array.from(lines(text), ({ line, number }) => {
-    const [keyword, pattern, module, ...rest] = words(line);
-    if (keyword !== 'alias' || pattern === undefined || module === undefined || rest.length > 0) {
+    const [keyword, first, ...rest] = words(line);
+    const module = rest.at(-1);
+    if (keyword !== 'alias' || first === undefined || module === undefined) {
       throw malformed(file, number, "expected 'alias PATTERN MODULE'");
     }
-    return [pattern, module];
+    // Some modules have aliases with spaces in them ("… soc card").
+    return [[first, ...rest.slice(0, -1)].join(' '), module];
   });
 }
 

@@ -69,6 +69,12 @@ test('modules.alias and modules.symbols', (t) => {
   );
 });
 
+test('an alias with spaces in it ends before the last word', (t) => {
+  t.deepEqual(parseModulesAlias('alias mt8183-x soc card mt8183_x\n'), [
+    { pattern: 'mt8183_x soc card', module: 'mt8183_x' },
+  ]);
+});
+
 test('modules.builtin.modinfo', (t) => {
   const text = 'crc32c.license=GPL\0crc32c.alias=crypto-crc32c\0a-b.alias=x*\0.alias=no\0';
   t.deepEqual(parseBuiltinAliases(text), [
@@ -84,7 +90,7 @@ for (const [parse, bad] of [
   [parseModulesSoftdep, 'soft a pre: b'],
   [parseModulesSoftdep, 'softdep'],
   [parseModulesAlias, 'alias a'],
-  [parseModulesAlias, 'alias a b c'],
+  [parseModulesAlias, 'alias'],
   [parseModulesSymbols, 'symbol:x y'],
 ] as const) {
   test(`a malformed line is an InputError with its number: ${parse.name} '${bad}'`, (t) => {
