@@ -128,12 +128,17 @@ function emitVeneer(r: Site, target: bigint): bigint {
 }
 
 const low12: Calculation = calculation('(S + A) & 0xfff', (r) => (r.S + r.A) & 0xfffn);
-const viaPlt: Calculation = calculation('S + A - P, or PLT(S + A) - P out of reach', (r) => {
-  const direct = r.long(r.S + r.A - r.P);
-  if (fits(direct, 28) || !hasPlts(r.module)) return direct;
-  r.insert(IMM26, direct); // stays when no entry is to be had
-  return emitPlt(r) - r.P;
-});
+const viaPlt: Calculation = {
+  formula: 'S + A - P, or PLT(S + A) - P out of reach',
+  plain: 'pcrel',
+  plainWithin: [-(1n << 27n), (1n << 27n) - 1n],
+  value: (r) => {
+    const direct = r.long(r.S + r.A - r.P);
+    if (fits(direct, 28) || !hasPlts(r.module)) return direct;
+    r.insert(IMM26, direct); // stays when no entry is to be had
+    return emitPlt(r) - r.P;
+  },
+};
 
 /** reloc_insn_adrp() */
 function writeAdrp(r: Site, value: bigint): void {

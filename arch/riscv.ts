@@ -19,7 +19,7 @@ import { abs, calculation, pcrel } from '../relocs/calculations.ts';
 import { dont, on64, range, saying, unsigned } from '../relocs/check.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, STB_WEAK, sizeofAddr } from '../relocs/elf.ts';
 import { adjacent, type Field, field, insn16, insn32, word8, word16, word32, word64 } from '../relocs/field.ts';
-import { type Check, howto, ignore, refuse, type Row, type Verdict } from '../relocs/howto.ts';
+import { type Calculation, type Check, howto, ignore, refuse, type Row, type Verdict } from '../relocs/howto.ts';
 import { compareVersions, type ModuleView, type Version } from '../relocs/module-view.ts';
 import { lowPart } from '../relocs/pairs.ts';
 import type { Site } from '../relocs/site.ts';
@@ -95,7 +95,8 @@ const tls = (r: Site): Verdict => einval(r, `Thread local storage not supported 
 const align = (r: Site): Verdict => einval(r, `The unexpected relocation type 'R_RISCV_ALIGN' from ${pc(r)}`);
 
 const u32 = saying(on64(unsigned), (r) => einval(r, `value ${hex(v(r), 16)} out of range for 32-bit field`));
-const auipc = on64(range(-(1n << 31n) - 0x800n, (1n << 31n) - 0x801n));
+const AUIPC_REACH = [-(1n << 31n) - 0x800n, (1n << 31n) - 0x801n] as const;
+const auipc = on64(range(...AUIPC_REACH));
 const reaches = (r: Site, offset: bigint): boolean => auipc.passes(offset, r.row!, r);
 const orPlt: Check = { name: 'PLT', passes: (offset, _, r) => hasTables(r.module) || reaches(r, offset) };
 const hasGot: Check = {
@@ -106,10 +107,15 @@ const hasGot: Check = {
 const medany: Check = { name: 'medany', passes: (_, __, r) => r.module.config.CMODEL_MEDLOW !== true };
 
 const gotrel = calculation('GOT(S + A) - P', (r) => (hasTables(r.module) ? gotEntry(r.module, v(r)) : v(r)) - r.P);
-const viaPlt = calculation('S + A - P, or PLT(S + A) - P', (r) => {
-  const offset = r.long(v(r) - r.P);
-  return reaches(r, offset) || !hasTables(r.module) ? offset : pltEntry(r.module, v(r)) - r.P;
-});
+const viaPlt: Calculation = {
+  formula: 'S + A - P, or PLT(S + A) - P',
+  plain: 'pcrel',
+  plainWithin: AUIPC_REACH,
+  value: (r) => {
+    const offset = r.long(v(r) - r.P);
+    return reaches(r, offset) || !hasTables(r.module) ? offset : pltEntry(r.module, v(r)) - r.P;
+  },
+};
 const lo12 = lowPart({
   formula: 'lo12 of the HI20 at S',
   pairs: (high) => high === PCREL_HI20 || high === GOT_HI20,
@@ -203,6 +209,7 @@ const common = {
     if (r.bind === STB_WEAK) return 'skip';
     throw r.refusal('ENOENT', `${r.module.name}: Unknown symbol ${r.symbolName}`);
   },
+  beforeConcerns: 'errValues',
   endSection: storeSums,
   frobSections,
 } satisfies Partial<ArchSpec>;

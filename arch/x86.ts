@@ -27,9 +27,8 @@ const MODULES_END = 0xffff_ffff_ff00_0000n;
  * __write_relocate_add(): the place must hold zeros. 6.1 looks before it subtracts P, so its line shows S + A for
  * PC32 and PLT32.
  */
-function wantsZero(r: Site, value: bigint): void {
-  const size = r.row!.field.size;
-  if (r.read(size) === 0n) return;
+function wantsZero(r: Site, value: bigint): never {
+  const { size } = r.row!.field;
   const { version } = r.module;
   const val = hex(r.word(version === '6.1' ? r.S + r.A : value));
   const at = `type ${r.type}, loc ${pointer(r.module, r.P, version)}, val ${val}`;
@@ -82,7 +81,7 @@ export const x86_64: Arch = defineArch({
   },
   unknown: (r) => ({ errno: 'ENOEXEC', log: [`module: ${r.module.name}: Unknown rela relocation: ${r.type}`] }),
   overflow,
-  beforeWrite: wantsZero,
+  nonZeroPlace: wantsZero,
   writesFirst: (version) => version === '6.1',
   ignoresUndefined: isUndefinedGot,
   moduleArea: (version) => ({

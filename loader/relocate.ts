@@ -1,5 +1,5 @@
 /** apply_relocations(): which sections are relocated, in which order, by what. */
-import { applySection } from '../relocs/apply.ts';
+import { applyCompiled } from '../relocs/compile.ts';
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
 import type { Refusal } from '../relocs/refusal.ts';
@@ -33,7 +33,7 @@ export function applyRelocations(load: Loading, m: Module): void {
     if (!m.kernel.arch.forms.includes(rela ? 'RELA' : 'REL'))
       throw load.fail('ENOEXEC', 'C87', `module ${m.name}: REL relocation unsupported`, `${s.name} holds SHT_${rela ? 'RELA' : 'REL'} entries, which ${m.kernel.arch.name} does not use`);
     const run = runOf(m, s);
-    load.asking(checkOf, () => applySection(run, load.options.trace));
+    load.asking(checkOf, () => applyCompiled(run, load.options.trace));
     load.relocations += run.entries.count;
   }
 }

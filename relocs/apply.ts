@@ -31,9 +31,6 @@ export function applySection(run: Run, trace?: Trace): void {
 export function applyOne(r: Site, trace?: Trace): void {
   const { rules, module } = r.run;
   if (rules.before?.(r) === 'skip') return;
-  if (r.sym >= r.run.symtab.count)
-    throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
-
   const row = rowFor(rules, r.type, module.version, module.config);
   if (row === undefined) {
     const verdict = rules.unknown(r);
@@ -43,23 +40,30 @@ export function applyOne(r: Site, trace?: Trace): void {
   r.row = row;
   if (row.action === 'ignore') return;
   if (row.refusal !== undefined) throw refused(r, row.refusal(r));
+  if (r.sym >= r.run.symtab.count)
+    throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
 
   if (!r.run.entries.rela || row.inPlace) r.A += row.field.extract(r.readField(row.field));
   const before = trace && bytesAtPlace(r, row);
   const value = r.long(row.calc.value(r));
   const writesFirst = rules.writesFirst(module.version);
   if (writesFirst) {
-    rules.beforeWrite?.(r, value);
+    wantsZero(r, row, value);
     write(r, row, value);
   }
   for (const check of row.checks) {
     if (!check.passes(value, row, r)) throw refused(r, (check.refusal ?? rules.overflow)(r, value));
   }
   if (!writesFirst) {
-    rules.beforeWrite?.(r, value);
+    wantsZero(r, row, value);
     write(r, row, value);
   }
   if (trace && before) trace.relocation(r, row, value, before, bytesAtPlace(r, row));
+}
+
+function wantsZero(r: Site, row: Howto, value: bigint): void {
+  const { nonZeroPlace } = r.run.rules;
+  if (nonZeroPlace !== undefined && r.readField(row.field) !== 0n) nonZeroPlace(r, value);
 }
 
 function write(r: Site, row: Howto, value: bigint): void {

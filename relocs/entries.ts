@@ -2,12 +2,15 @@ import { type ElfFormat, sizeofRel, sizeofRela } from './elf.ts';
 
 /** How an architecture packs symbol and type into r_info. */
 export interface RInfo {
+  /** True: the packing of the generic ABI. */
+  readonly generic?: true;
   sym(r_info: bigint, format: ElfFormat): number;
   type(r_info: bigint, format: ElfFormat): number;
 }
 
 /** ELF32_R_SYM/ELF64_R_SYM of the generic ABI. */
 export const genericInfo: RInfo = {
+  generic: true,
   sym: (r_info, f) => Number(f.is64 ? r_info >> 32n : r_info >> 8n),
   type: (r_info, f) => Number(f.is64 ? r_info & 0xffff_ffffn : r_info & 0xffn),
 };

@@ -15,8 +15,10 @@ export interface Calculation {
   readonly formula: string;
   /** Exact, not yet wrapped; the engine wraps to the machine's word. */
   value(r: Site): bigint;
-  /** Known to the compiled loop. */
+  /** Known to the compiled loop: the value is just this. */
   readonly plain?: 'abs' | 'pcrel' | 'page';
+  /** Values for which it is just that, both ends included (a PLT comes in beyond); default, all. */
+  readonly plainWithin?: readonly [lo: bigint, hi: bigint];
 }
 
 /** A named test of the calculated value. `value` is the word, read as signed. */

@@ -18,8 +18,10 @@ export interface Rules {
   writesFirst(version: Version): boolean;
   /** Looked at before the type (unresolved symbols of mips, riscv, loongarch, parisc; arm's bounds); 'skip' passes over. */
   before?(r: Site): 'skip' | undefined;
-  /** Looked at between the check and the write (x86-64's zero target). */
-  beforeWrite?(r: Site, value: bigint): void;
+  /** 'errValues': `before` has nothing to say of symbols below the last 4095 addresses (IS_ERR_VALUE). */
+  readonly beforeConcerns?: 'errValues';
+  /** Called when bytes that are about to be written are not all zero (x86-64 refuses). */
+  nonZeroPlace?(r: Site, value: bigint): void;
   /** Before the first entry of a section. */
   beginSection?(run: Run): void;
   /** After the last entry of a section (sums of riscv, HI16 queue of mips). */

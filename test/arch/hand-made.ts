@@ -105,7 +105,7 @@ export class Loading {
   }
 
   /** move_module(), then apply_relocate_add() of every SHT_RELA section. `place`: addresses, when not those given. */
-  relocate(place?: (name: string) => bigint): Outcome {
+  relocate(place?: (name: string) => bigint, apply: typeof applySection = applySection): Outcome {
     for (const s of this.module.sections) {
       const at = this.places.get(s.name);
       if (at === undefined) continue;
@@ -118,7 +118,7 @@ export class Loading {
         if (s.sh_type !== SHT_RELA) continue;
         const entries = new Entries(module.format, true, s.bytes);
         const target = module.sections[s.sh_info]!;
-        applySection({ module, rules: arch.rules, section: s, entries, target, symtab: module.symtab! });
+        apply({ module, rules: arch.rules, section: s, entries, target, symtab: module.symtab! });
       }
     });
   }
