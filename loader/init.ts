@@ -67,6 +67,5 @@ export function freeModule(m: Module): void {
 /** list_del_rcu(): off the list, and its exports out of the search. */
 export function unlink(kernel: Kernel, m: Module): void {
   dropExports(m);
-  const i = kernel.modules.indexOf(m);
-  if (i >= 0) kernel.modules.splice(i, 1);
+  kernel.unlink(m);
 }

@@ -84,6 +84,7 @@ export class Kernel {
   readonly moduleExports: Map<string, ResolvedExport[]> = new Map();
   /** `modules`: newest first, UNFORMED ones included. */
   readonly modules: Module[] = [];
+  private readonly byName = new Map<string, Module>();
   readonly memory: AddressSpace = new AddressSpace();
   readonly taints: Set<Taint> = new Set();
   /** dmesg, level prefix stripped. */
@@ -140,7 +141,22 @@ export class Kernel {
 
   /** find_module_all(name, even_unformed). */
   findModule(name: string, evenUnformed = false): Module | undefined {
-    return this.modules.find((m) => m.name === name && (evenUnformed || m.state !== 'UNFORMED'));
+    const m = this.byName.get(name);
+    return m !== undefined && (evenUnformed || m.state !== 'UNFORMED') ? m : undefined;
+  }
+
+  /** list_add_rcu(): at the head. A name is in the list once. */
+  link(m: Module): void {
+    this.modules.unshift(m);
+    this.byName.set(m.name, m);
+  }
+
+  /** list_del_rcu() */
+  unlink(m: Module): void {
+    const i = this.modules.indexOf(m);
+    if (i < 0) return;
+    this.modules.splice(i, 1);
+    this.byName.delete(m.name);
   }
 
   switch(name: string): boolean {

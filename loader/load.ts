@@ -85,7 +85,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     // From here on the name is taken.
     at('add_unformed_module');
     patientCheckExists(load);
-    kernel.modules.unshift(m);
+    kernel.link(m);
     undo.push({ label: 'unlink_mod', run: () => unlink(kernel, m) });
     if (kernel.version === '6.1') taintOfSignature(m);
     else augmentKernelTaints(m, info);
