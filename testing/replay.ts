@@ -2,7 +2,7 @@
  * Runs a recorded case against the reference: temporary image, module_frob_arch_sections(), sections to their place,
  * symbols, then every relocation section in order, as the recorder did around the kernel's own handlers.
  */
-import { arches, type Arch, configOf } from '../arch/index.ts';
+import { arches, type Arch, archOf, headerFacts } from '../arch/index.ts';
 import { frobArchSections, markSections } from '../loader/allocate.ts';
 import { rewriteSectionHeaders } from '../loader/early.ts';
 import { errnos, LoadError } from '../loader/errors.ts';
@@ -37,20 +37,14 @@ export interface Difference {
   readonly actual: string;
 }
 
-
-/** The architecture an ELF file is for. Throws when the registry has none. */
-export function archOf(elf: Uint8Array, candidates: readonly Arch[] = arches): Arch {
-  const is64 = elf[4] === 2;
-  const little = elf[5] === 1;
-  const view = new DataView(elf.buffer, elf.byteOffset, elf.byteLength);
-  const e_machine = view.getUint16(18, little);
-  const e_flags = view.getUint32(is64 ? 48 : 36, little);
-  const order = little ? 'little' : 'big';
-  const fitting = candidates.filter((a) => a.is64 === is64 && a.orders.includes(order) && a.e_machine.includes(e_machine));
-  const facts = { is64, little, e_machine, e_flags, e_entry: 0n };
-  const arch = fitting.find((a) => a.accepts?.(facts, configOf(a, '7.2')) ?? true) ?? fitting[0];
-  if (arch === undefined) throw new Error(`no architecture for e_machine ${e_machine}, ${is64 ? 64 : 32} bits, ${order} endian`);
-  return arch;
+/** The architecture a case's file is for. Throws when the registry has none. */
+function archOfCase(file: Uint8Array): Arch {
+  const header = headerFacts(file);
+  if (header === undefined) throw new Error('the file of this case is no ELF file');
+  const arch = archOf(header, arches);
+  if (arch !== undefined) return arch;
+  const { e_machine, is64, little } = header;
+  throw new Error(`no architecture for e_machine ${e_machine}, ${is64 ? 64 : 32} bits, ${little ? 'little' : 'big'} endian`);
 }
 
 /** Kernel configuration that a case was recorded with. */
@@ -62,7 +56,7 @@ function configOfCase(v: Vector, arch: Arch): Config {
 /** Runs a case. Never throws for what a module can do; throws for a case that cannot be run at all. */
 export function run(v: Vector): Outcome {
   const file = fromBase64(v.elf);
-  const arch = archOf(file);
+  const arch = archOfCase(file);
   const kernel = new Kernel({
     arch,
     version: v.kernel,
