@@ -1,0 +1,3 @@
+/** What one's own suite needs to hold a port or a kernel to the reference. */
+export { type Difference, type Outcome, replay, run } from './replay.ts';
+export { fromBase64, parseVectors, toBase64, type Vector } from './vector.ts';
