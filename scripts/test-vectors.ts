@@ -4,12 +4,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { type Difference, replay } from '../testing/replay.ts';
-import { parseVectors } from '../testing/vector.ts';
+import { parseVectors, type Vector } from '../testing/vector.ts';
 
 const folders = process.argv.slice(2);
 if (folders.length === 0) {
   console.error('usage: test-vectors FOLDER…');
   process.exit(2);
+}
+
+/** A case that cannot be run at all is a difference like any other. */
+function attempt(vector: Vector): Difference[] {
+  try {
+    return replay(vector);
+  } catch (error) {
+    return [{ id: vector.id, what: 'run', expected: 'an outcome', actual: error instanceof Error ? error.message : String(error) }];
+  }
 }
 
 let passed = 0;
@@ -20,7 +29,7 @@ for (const folder of folders) {
     const shown: Difference[] = [];
     let agree = 0;
     for (const vector of cases) {
-      const differences = replay(vector);
+      const differences = attempt(vector);
       if (differences.length === 0) agree++;
       else shown.push(differences[0]!);
     }
