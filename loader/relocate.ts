@@ -2,7 +2,7 @@
 import { applyCompiled } from '../relocs/compile.ts';
 import { SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
-import type { Refusal } from '../relocs/refusal.ts';
+import { type Refusal, TypeRefusal } from '../relocs/refusal.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Run } from '../relocs/site.ts';
 import type { CheckId } from './errors.ts';
@@ -50,5 +50,5 @@ export function runOf(m: Module, s: Section): Run {
   };
 }
 
-/** Unknown types are C89, everything else that relocation refuses is C90. */
-const checkOf = (refusal: Refusal): CheckId => (/unknown|unsupport|unexpected|not supported/i.test(refusal.message) ? 'C89' : 'C90');
+/** Types that are not handled are C89, everything else that relocation refuses is C90. */
+const checkOf = (refusal: Refusal): CheckId => (refusal instanceof TypeRefusal ? 'C89' : 'C90');

@@ -3,7 +3,7 @@
  * compiled loop (compile.ts) is held equal to it by a property test.
  */
 import type { Howto, Verdict } from './howto.ts';
-import { crashes } from './refusal.ts';
+import { crashes, type Refusal, TypeRefusal } from './refusal.ts';
 import { rowFor, wouldAccept } from './rules.ts';
 import { type Run, Site } from './site.ts';
 
@@ -35,11 +35,11 @@ export function applyOne(r: Site, trace?: Trace): void {
   if (row === undefined) {
     const verdict = rules.unknown(r);
     if (verdict === undefined) return;
-    throw refused(r, { reason: wouldAccept(rules, r.type, module.version, module.config), ...verdict });
+    throw typeRefused(r, { reason: wouldAccept(rules, r.type, module.version, module.config), ...verdict });
   }
   r.row = row;
   if (row.action === 'ignore') return;
-  if (row.refusal !== undefined) throw refused(r, row.refusal(r));
+  if (row.refusal !== undefined) throw typeRefused(r, row.refusal(r));
   if (r.sym >= r.run.symtab.count)
     throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
 
@@ -76,7 +76,12 @@ function bytesAtPlace(r: Site, row: Howto): Uint8Array {
   return r.run.target.bytes.slice(at, at + row.field.size);
 }
 
-function refused(r: Site, verdict: Verdict): Error {
+function typeRefused(r: Site, verdict: Verdict): TypeRefusal {
+  const { errno, message } = refused(r, verdict);
+  return new TypeRefusal(errno, message);
+}
+
+function refused(r: Site, verdict: Verdict): Refusal {
   const row = r.row;
   const S = `S=0x${r.S.toString(16)} A=${r.A < 0n ? '-' : ''}0x${(r.A < 0n ? -r.A : r.A).toString(16)} P=0x${r.P.toString(16)}`;
   const range = row?.checks.map((c) => c.range?.(row, r.format.is64)).find((x) => x !== undefined);

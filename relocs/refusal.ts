@@ -27,5 +27,8 @@ export class Refusal extends Error {
   }
 }
 
+/** The kernel does not handle the type: unknown, or known and refused. */
+export class TypeRefusal extends Refusal {}
+
 /** This kernel would not survive: the outcome is a crash, with the reason why. */
 export const crashes = (how: Crash, why: string): Refusal => new Refusal('EFAULT', `this kernel would crash here: ${why}`, how);
