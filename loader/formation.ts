@@ -3,7 +3,7 @@ import { readExports, exportCount } from './ksymtab.ts';
 import { sortExtable } from './extable.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
-import { readModuleParams } from './module-params.ts';
+import { readModuleParams, storeModuleParams } from './module-params.ts';
 import { parseArgs } from './params.ts';
 import { findSymbol } from './symbols.ts';
 import { tryToForceLoad } from './versions.ts';
@@ -83,11 +83,12 @@ export function dropExports(m: Module): void {
 /** parse_args() over the module's own parameters. */
 export function parseModuleArgs(load: Loading, m: Module): void {
   const args = load.options.params ?? '';
-  const params = readModuleParams(m, load.info);
+  const params = args === '' ? [] : readModuleParams(m, load.info);
   const result = parseArgs({ module: m.name, args, params, wordBits: m.format.is64 ? 64 : 32, version: m.version });
   for (const line of result.log) m.log(line);
   if (result.taintUser) m.kernel.addTaint('USER');
   m.params = result.values;
+  storeModuleParams(m, params, result.values);
   m.asyncProbe = result.asyncProbe ?? false;
   if (result.errno !== undefined)
     throw load.fail(result.errno, 'C97', undefined, `a parameter in '${args}' was not accepted; see the log`);
