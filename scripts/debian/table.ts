@@ -41,6 +41,15 @@ export const TOOLS: Readonly<Record<string, ToolRow>> = {
   kmod: { suite: 'trixie',   package: 'kmod',   programs: { kmod: 'usr/bin/kmod', depmod: 'usr/sbin/depmod' } },
   lld:  { suite: 'bookworm', package: 'lld-19', programs: { 'ld.lld': 'usr/lib/llvm-19/bin/ld.lld' } },
   mold: { suite: 'trixie',   package: 'mold',   programs: { mold: 'usr/bin/mold' } },
+  // fixtures/regenerate.sh: bookworm has no binutils for LoongArch.
+  'binutils-loongarch64': {
+    suite: 'trixie',
+    package: 'binutils-loongarch64-linux-gnu',
+    programs: {
+      'loongarch64-linux-gnu-as': 'usr/bin/loongarch64-linux-gnu-as',
+      'loongarch64-linux-gnu-ld': 'usr/bin/loongarch64-linux-gnu-ld',
+    },
+  },
 };
 
 /** Kernel sources: series → suite that carries `linux-source-SERIES`. */
