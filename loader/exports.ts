@@ -3,7 +3,7 @@
 import { InputError } from './input-error.ts';
 import { hexDigit } from './system-map.ts';
 
-export { exportsOfSymbols, parseSystemMap, type SymbolList, type SymbolScope, withAddresses } from './system-map.ts';
+export { exportsOfSymbols, parseSystemMap, withAddresses } from './system-map.ts';
 export { parseVmlinux } from './vmlinux.ts';
 
 /** One exported symbol: struct kernel_symbol, its CRC and its owner. */
