@@ -149,7 +149,10 @@ export function replay(v: Vector): Difference[] {
     const s = name.startsWith('#') ? got.module.sections[Number(name.slice(1))] : got.module.sections.find((x) => x.name === name);
     compareBytes(`section ${name}`, fromBase64(text), s?.bytes, differ);
   }
-  for (const [name, text] of Object.entries(expect.extra ?? {})) compareBytes(`extra ${name}`, fromBase64(text), extraBytes(got.module, name), differ);
+  for (const [name, extra] of Object.entries(expect.extra ?? {})) {
+    const text = typeof extra === 'string' ? extra : extra.data;
+    compareBytes(`extra ${name}`, fromBase64(text), extraBytes(got.module, name), differ);
+  }
   for (const [name, want] of Object.entries(v.layout ?? {})) {
     const s = got.module.sections.find((x) => (name.startsWith('#') ? x.index === Number(name.slice(1)) : x.name === name));
     const at = s && got.layout[s.index];

@@ -24,7 +24,8 @@ export interface Vector {
     readonly warns?: number;
     readonly log?: string;
     readonly sections?: Readonly<Record<string, string>>;
-    readonly extra?: Readonly<Record<string, string>>;
+    /** Bytes of memory that belongs to no section. */
+    readonly extra?: Readonly<Record<string, string | { readonly addr: string; readonly data: string }>>;
   };
 }
 
