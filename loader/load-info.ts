@@ -7,7 +7,7 @@
  */
 import elfy from 'elfy';
 import {
-  type ElfFormat, SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, sizeofEhdr, sizeofShdr,
+  type ElfFormat, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, sizeofEhdr, sizeofShdr,
 } from '../relocs/elf.ts';
 import type { Section } from '../relocs/section.ts';
 import { cString, Symtab } from '../relocs/symbols.ts';
@@ -93,25 +93,40 @@ export class LoadInfo {
     return this.table;
   }
 
+  /**
+   * The first section header, there or not: with e_shnum 0 the kernel looks at one that it has not checked. Behind the
+   * end of the file are zeros.
+   */
+  get firstShdr(): RawShdr {
+    const [first] = this.shdrs;
+    if (first !== undefined) return first;
+    const bytes = new Uint8Array(sizeofShdr(this.format));
+    const at = Number(this.hdr.e_shoff);
+    bytes.set(this.bytes.subarray(at, at + bytes.length));
+    return readShdr(new DataView(bytes.buffer), 0, this.format);
+  }
+
   /** Builds the sections of the temporary image, whose bounds must have been checked. */
   openSections(): void {
     const names = sectionNames(this);
     this.sections = this.shdrs.map((raw, index) => {
       const sh_offset = Number(raw.sh_offset);
-      const sh_size = Number(raw.sh_size);
-      const holds = raw.sh_type !== SHT_NOBITS && raw.sh_type !== SHT_NULL;
+      const sh_size = number(raw.sh_size);
+      // Of SHT_NULL nobody checks where it lies; what lies there is copied all the same when it is SHF_ALLOC.
+      const holds = raw.sh_type !== SHT_NOBITS && index !== 0;
       return {
         index,
         name: names[index]!,
         sh_name: raw.sh_name,
         sh_type: raw.sh_type,
-        sh_flags: Number(raw.sh_flags),
+        // All flags that mean something to the loader are in the low half.
+        sh_flags: Number(BigInt.asIntN(32, raw.sh_flags)),
         sh_addr: 0n,
         sh_offset,
         sh_size,
         sh_link: raw.sh_link,
         sh_info: raw.sh_info,
-        sh_addralign: Number(raw.sh_addralign),
+        sh_addralign: number(raw.sh_addralign),
         sh_entsize: raw.sh_entsize,
         bytes: holds ? this.bytes.subarray(sh_offset, sh_offset + sh_size) : this.bytes.subarray(0, 0),
       };
@@ -145,16 +160,29 @@ export class LoadInfo {
     return this.sections[index]!;
   }
 
-  /** The symbol table, of index.sym and index.str. */
+  /**
+   * The symbol table, of index.sym and index.str. Its names are read from the temporary image, as the kernel does to
+   * the end (info->strtab); before 7.2 nothing keeps them from running on behind the string table.
+   */
   get symtab(): Symtab {
-    this.symbols ??= new Symtab(this.format, this.section(this.index.sym).bytes, this.section(this.index.str).bytes);
+    this.symbols ??= new Symtab(this.format, this.section(this.index.sym).bytes, this.strtab);
     return this.symbols;
+  }
+
+  /** info->strtab: the temporary image from the start of the string table on. */
+  get strtab(): Uint8Array {
+    return this.bytes.subarray(Math.min(this.section(this.index.str).sh_offset, this.bytes.length));
   }
 
   /** The symbol table where it lies now: in init memory once the module has been moved. */
   reopenSymtab(): Symtab {
     this.symbols = undefined;
     return this.symtab;
+  }
+
+  /** The symbol table with the names of the moved string table, for when the temporary image is gone. */
+  keptSymtab(): Symtab {
+    return new Symtab(this.format, this.section(this.index.sym).bytes, this.section(this.index.str).bytes);
   }
 
   /** get_modinfo() over index.info; without a .modinfo it scans section 0, as the kernel does. */
@@ -169,11 +197,14 @@ export class LoadInfo {
     return getModinfos(this.bytes, tag, s.sh_offset, s.sh_size);
   }
 
-  /** struct module.name of the on-disk this_module section: offset 24, or 12 on 32-bit kernels. */
+  /**
+   * struct module.name of the on-disk this_module section: offset 24, or 12 on 32-bit kernels. 6.1 does not check that
+   * the section is that long, so it is read from the file.
+   */
   structModuleName(): string {
     const max = this.format.is64 ? 56 : 60;
-    const at = this.format.is64 ? 24 : 12;
-    return cString(this.section(this.index.mod).bytes.subarray(0, at + max), at);
+    const at = this.section(this.index.mod).sh_offset + (this.format.is64 ? 24 : 12);
+    return cString(this.bytes.subarray(0, at + max), at);
   }
 }
 
@@ -209,6 +240,13 @@ function readShdr(v: DataView, at: number, f: ElfFormat): RawShdr {
   };
 }
 
+/**
+ * A size or alignment as a number. The kernel adds them up in 32 bits, so of one that is too large for a number only
+ * the low 32 bits have to be right (and that it is large).
+ */
+const number = (v: bigint): number =>
+  v <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(v) : 2 ** 52 + Number(BigInt.asUintN(32, v));
+
 /** Names longer than this in sum are not given to elfy, whose reader is quadratic on shared strings. */
 const ELFY_NAME_BYTES = 1 << 16;
 
@@ -216,8 +254,8 @@ const ELFY_NAME_BYTES = 1 << 16;
 function sectionNames(info: LoadInfo): string[] {
   const { hdr, shdrs, format, bytes } = info;
   const strings = shdrs[hdr.e_shstrndx]!;
-  const at = Number(strings.sh_offset);
-  const table = bytes.subarray(at, at + Number(strings.sh_size));
+  // Not cut off at its end: where a kernel does not check sh_name, it reads on.
+  const table = bytes.subarray(Number(strings.sh_offset));
   const raw = shdrs.map((s) => cString(table, s.sh_name));
   const suits =
     bytes[4] === (format.is64 ? 2 : 1) &&
@@ -225,7 +263,12 @@ function sectionNames(info: LoadInfo): string[] {
     strings.sh_type === SHT_STRTAB &&
     raw.reduce((sum, name) => sum + name.length, 0) <= ELFY_NAME_BYTES;
   if (!suits) return raw;
-  return withoutProgramHeaders(info, () => elfy.parse(asElfyBuffer(bytes)).body.sections.map((s) => s.name));
+  try {
+    return withoutProgramHeaders(info, () => elfy.parse(asElfyBuffer(bytes)).body.sections.map((s) => s.name));
+  } catch {
+    // It is pickier than the kernel: e_version and the rest of e_ident are nothing to the loader.
+    return raw;
+  }
 }
 
 /** The kernel ignores program headers; elfy chokes on bad ones. They are hidden from it for the call. */
