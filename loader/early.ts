@@ -86,7 +86,7 @@ function forceLoad(load: Loading, reason: string): boolean {
   return true;
 }
 
-/** check_modinfo(): vermagic and livepatch. A kernel without a vermagic takes over that of its first module. */
+/** check_modinfo(): vermagic. A kernel without one takes over that of the first module that it loads. */
 export function checkModinfo(load: Loading): void {
   const { kernel, info } = load;
   const modmagic = (load.flags & MODULE_INIT_IGNORE_VERMAGIC) !== 0 ? undefined : info.modinfo('vermagic');
@@ -94,10 +94,11 @@ export function checkModinfo(load: Loading): void {
     if (!forceLoad(load, 'bad vermagic'))
       throw load.fail('ENOEXEC', 'C59', undefined, 'the module does not say which kernel it was built for (no vermagic)');
   } else {
-    kernel.vermagic ??= modmagic;
+    const expected = kernel.vermagic ?? modmagic;
+    load.vermagic = expected;
     const hasCrcs = kernel.switch('MODVERSIONS') && info.index.vers !== 0;
-    if (!sameMagic(modmagic, kernel.vermagic, hasCrcs))
-      throw load.fail('ENOEXEC', 'C60', `${info.name}: version magic '${modmagic}' should be '${kernel.vermagic}'`, 'the module was built for another kernel');
+    if (!sameMagic(modmagic, expected, hasCrcs))
+      throw load.fail('ENOEXEC', 'C60', `${info.name}: version magic '${modmagic}' should be '${expected}'`, 'the module was built for another kernel');
   }
 }
 

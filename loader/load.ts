@@ -151,6 +151,9 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     at('do_init_module');
     undo.length = 0;
     doInitModule(load, m);
+    // What nobody told of this kernel, the first module that it takes does.
+    kernel.vermagic ??= load.vermagic;
+    kernel.structModuleSize ??= info.section(info.index.mod).sh_size;
     yield done('do_init_module');
     return m;
   } catch (error) {

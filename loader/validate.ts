@@ -35,6 +35,7 @@ class Validity {
   private readonly flags: number;
   private readonly say: (line: string) => void;
   private readonly set: CheckSet;
+  private step: string;
 
   constructor(kernel: Kernel, info: LoadInfo, flags: number, say: (line: string) => void) {
     this.kernel = kernel;
@@ -42,6 +43,7 @@ class Validity {
     this.flags = flags;
     this.say = say;
     this.set = checkSet(kernel);
+    this.step = this.set === '6.1' ? 'elf_validity_check' : 'elf_validity_cache_copy';
   }
 
   run(): void {
@@ -64,7 +66,8 @@ class Validity {
 
   private fail(check: CheckId, line: string, reason: string): LoadError {
     this.say(line);
-    return new LoadError({ errno: 'ENOEXEC', check, log: [line], reason, step: 'elf_validity_cache_copy', ...(this.info.name === undefined ? {} : { module: this.info.name }) });
+    const { step } = this;
+    return new LoadError({ errno: 'ENOEXEC', check, log: [line], reason, step, ...(this.info.name === undefined ? {} : { module: this.info.name }) });
   }
 
   /** elf_validity_ehdr() */
@@ -94,13 +97,10 @@ class Validity {
     const len = BigInt(info.len);
     if (e_shoff >= len || BigInt(e_shnum * sizeofShdr(info.format)) > len - e_shoff)
       throw this.fail('C35', 'Invalid ELF section header overflow', `the section headers (${e_shnum} at offset ${e_shoff}) do not lie inside the ${info.len} bytes of the file: it is truncated or damaged`);
-    // With e_shnum 0 the kernel reads one header that it has not checked; both paths below end in a refusal.
-    if (e_shnum === 0 && this.set !== '6.1' && this.set !== '6.12')
-      throw this.fail('C36', 'ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr', 'the file has no sections');
   }
 
   private sectionZero(): void {
-    const zero = this.info.shdrs[0]!;
+    const zero = this.info.firstShdr;
     if (zero.sh_type !== SHT_NULL || zero.sh_size !== 0n || zero.sh_addr !== 0n)
       throw this.fail('C36', `ELF Spec violation: section 0 type(${zero.sh_type | 0})!=SH_NULL or non-zero len or addr`, 'the first section header must be all zeros');
   }
@@ -169,7 +169,7 @@ class Validity {
 
   private badLink(link: number): LoadError {
     const { e_shnum } = this.info.hdr;
-    return this.fail('C49', `Invalid ELF sh_link!=SHN_UNDEF(${link}) or (sh_link(${link}) >= hdr->e_shnum(${e_shnum})`, 'the symbol table does not say which string table is its own');
+    return this.fail('C49', `Invalid ELF sh_link!=SHN_UNDEF(${link | 0}) or (sh_link(${link | 0}) >= hdr->e_shnum(${e_shnum})`, 'the symbol table does not say which string table is its own');
   }
 
   private get named(): string {
@@ -179,6 +179,7 @@ class Validity {
   /** setup_load_info() of 6.1: the first of each kind wins. */
   private setupLoadInfo(): void {
     const { info } = this;
+    this.step = 'setup_load_info';
     info.index.info = info.findSec('.modinfo');
     if (info.index.info !== 0) info.name = info.modinfo('name');
     info.index.sym = info.sections.findIndex((s) => s.index > 0 && s.sh_type === SHT_SYMTAB);
@@ -247,9 +248,9 @@ class Validity {
       throw this.fail('C45', `${what} section must have a size set`, 'struct module has no bytes in the file');
     if ((s.sh_flags & SHF_ALLOC) === 0)
       throw this.fail('C46', `${what} must occupy memory during process execution`, 'the section that holds struct module is not SHF_ALLOC');
-    kernel.structModuleSize ??= s.sh_size;
-    if (s.sh_size !== kernel.structModuleSize)
-      throw this.fail('C47', `${what} section size must match the kernel's built struct module size at run time`, `struct module has ${s.sh_size} bytes in this module and ${kernel.structModuleSize} in the kernel: they were built with different configurations`);
+    const expected = kernel.structModuleSize ?? s.sh_size;
+    if (s.sh_size !== expected)
+      throw this.fail('C47', `${what} section size must match the kernel's built struct module size at run time`, `struct module has ${s.sh_size} bytes in this module and ${expected} in the kernel: they were built with different configurations`);
     info.index.mod = s.index;
   }
 
