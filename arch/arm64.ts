@@ -17,8 +17,8 @@ import { dont, signed, unsigned } from '../relocs/check.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA } from '../relocs/elf.ts';
 import { Entries, genericInfo } from '../relocs/entries.ts';
 import { type Field, insn32, type Slice, word16, word32, word64 } from '../relocs/field.ts';
-import { type Calculation, type Check, howto, ignore, type Verdict } from '../relocs/howto.ts';
-import { type ModuleView, sectionNamed } from '../relocs/module-view.ts';
+import { type Calculation, type Check, howto, ignore, type Row, type Verdict } from '../relocs/howto.ts';
+import { type Config, type ModuleView, sectionNamed } from '../relocs/module-view.ts';
 import { crashes, Refusal } from '../relocs/refusal.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Site } from '../relocs/site.ts';
@@ -54,7 +54,8 @@ const movnz = (lsb: number): Field => {
 
 const fits = (v: bigint, bits: number): boolean => BigInt.asIntN(bits, v) === v;
 const hasPlts = (m: ModuleView): boolean => m.version !== '6.1' || m.config.ARM64_MODULE_PLTS === true;
-const hasErratum = (m: ModuleView): boolean => m.config.ARM64_WORKAROUND_843419 === true;
+const erratumIn = (c: Config): boolean => c.ARM64_WORKAROUND_843419 === true;
+const hasErratum = (m: ModuleView): boolean => erratumIn(m.config);
 /** is_forbidden_offset_for_adrp() */
 const forbidden = (m: ModuleView, at: bigint): boolean => hasErratum(m) && (at & 0xfffn) >= 0xff8n;
 
@@ -149,8 +150,12 @@ function writeAdrp(r: Site, value: bigint): void {
   const word = fits(near, 21) ? r.read(4, 'insn') & ~(1n << 31n) : branch(r.module, r.P, emitVeneer(r, target));
   r.write(4, word, 'insn');
 }
-const adrp = { write: writeAdrp };
 const signedAdrp: Check = { ...signed, passes: (v, row, r) => forbidden(r.module, r.P) || signed.passes(v, row, r) };
+/** With the erratum worked around, and without. */
+const adrp = (type: number, check: Check, worked: Check): readonly Row[] => [
+  howto(type, pagerel, ADRP, check, { needs: { config: 'no ARM64_WORKAROUND_843419', when: (c) => !erratumIn(c) } }),
+  howto(type, pagerel, ADRP, worked, { needs: { config: 'ARM64_WORKAROUND_843419', when: erratumIn }, write: writeAdrp }),
+];
 
 /** Symbol numbers are not checked; what lies behind the table is unknown. */
 function shndxOf(symtab: Symtab, sym: number): number {
@@ -263,8 +268,8 @@ export const arm64: Arch = defineArch({
     R_AARCH64_MOVW_SABS_G2:          howto(272, abs,         movnz(32),  signed),
     R_AARCH64_LD_PREL_LO19:          howto(273, pcrel,       IMM19,      signed),
     R_AARCH64_ADR_PREL_LO21:         howto(274, pcrel,       ADR,        signed),
-    R_AARCH64_ADR_PREL_PG_HI21:      howto(275, pagerel,     ADRP,       signedAdrp, adrp),
-    R_AARCH64_ADR_PREL_PG_HI21_NC:   howto(276, pagerel,     ADRP,       dont,       adrp),
+    R_AARCH64_ADR_PREL_PG_HI21:      adrp(275, signed, signedAdrp),
+    R_AARCH64_ADR_PREL_PG_HI21_NC:   adrp(276, dont, dont),
     R_AARCH64_ADD_ABS_LO12_NC:       howto(277, low12,       imm12(0),   dont),
     R_AARCH64_LDST8_ABS_LO12_NC:     howto(278, low12,       imm12(0),   dont),
     R_AARCH64_TSTBR14:               howto(279, pcrel,       IMM14,      signed),
