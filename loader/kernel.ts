@@ -48,6 +48,8 @@ export interface KernelOptions {
   readonly blacklist?: readonly string[];
   /** Bytes that all modules together may have in .data..percpu (PERCPU_MODULE_RESERVE); default, no limit. */
   readonly percpuReserve?: number;
+  /** Bytes of memory in the machine: vmalloc() refuses a region that is larger. Default 256 MiB. */
+  readonly ram?: number;
   /** Names in /sys/module of built-in modules (C99). */
   readonly builtin?: Iterable<string>;
   /**
@@ -78,6 +80,7 @@ export class Kernel {
   readonly blacklist: ReadonlySet<string>;
   readonly builtin: ReadonlySet<string>;
   readonly retainMemory: boolean;
+  readonly ram: number;
   /** vmlinux' own exports. */
   readonly exports: Map<string, ResolvedExport> = new Map();
   /** Exports of modules by name, newest module first. */
@@ -104,6 +107,7 @@ export class Kernel {
     this.blacklist = new Set(options.blacklist);
     this.builtin = new Set(options.builtin);
     this.retainMemory = options.retainMemory ?? true;
+    this.ram = options.ram ?? 1 << 28;
     this.percpu = new PercpuArea(this.area.percpu, options.percpuReserve);
     this.addExports(options.exports ?? []);
   }
@@ -169,6 +173,10 @@ export class Kernel {
   }
 }
 
+/** PCPU_MIN_UNIT_SIZE and PCPU_MIN_ALLOC_SIZE: the most and the least that pcpu_alloc() gives out. */
+const PCPU_MIN_UNIT_SIZE = 32 << 10;
+const PCPU_MIN_ALLOC_SIZE = 4;
+
 /** pcpu_alloc() of the reserved chunk: offsets only; what lies there is the template of the module. */
 export class PercpuArea {
   private readonly base: bigint;
@@ -180,8 +188,14 @@ export class PercpuArea {
     this.limit = limit;
   }
 
-  /** The cookie that symbols of the section are relative to; undefined when the reserve is exhausted. */
-  alloc(size: number, alignment: number): bigint | undefined {
+  /**
+   * The cookie that symbols of the section are relative to; undefined when the reserve is exhausted, the size above
+   * 32 KiB or the alignment no power of two.
+   */
+  alloc(bytes: number, align: number): bigint | undefined {
+    const alignment = Math.max(align, PCPU_MIN_ALLOC_SIZE);
+    const size = Math.ceil(bytes / PCPU_MIN_ALLOC_SIZE) * PCPU_MIN_ALLOC_SIZE;
+    if (size > PCPU_MIN_UNIT_SIZE || (alignment & (alignment - 1)) !== 0) return undefined;
     let at = 0;
     let i = 0;
     for (; i < this.taken.length; i++) {

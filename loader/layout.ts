@@ -31,7 +31,14 @@ const rows = (small: number): readonly { must: number; not: number; core: Region
   { must: small | SHF_ALLOC, not: 0, core: 'data', init: 'init_data' },
 ];
 
-const align = (v: number, to: number): number => (to > 1 ? Math.ceil(v / to) * to : v);
+/**
+ * ALIGN() of an unsigned int: 32 bits, whatever the width of the alignment, and no thought of powers of two. A layout
+ * that wraps is the kernel's as well (move_module() then copies over what is not its own).
+ */
+const align = (v: number, to: number): number => {
+  const mask = (to === 0 ? 0 : to - 1) | 0;
+  return ((v + mask) & ~mask) >>> 0;
+};
 
 /** Lays out the sections and the symbol tables of a module whose flags are final. */
 export function layoutSections(m: Module, info: LoadInfo): Layout {
@@ -54,14 +61,14 @@ class Areas {
   }
 
   grow(region: Region, size: number): void {
-    this.sizes.set(region, size);
+    this.sizes.set(region, size % 2 ** 32);
   }
 
   /** module_get_offset_and_type() */
   put(region: Region, s: Section): void {
     const start = this.size(region) + (this.m.kernel.arch.sectionPrepend?.(this.m, s.index) ?? 0);
     const offset = align(start, s.sh_addralign);
-    this.sizes.set(region, offset + s.sh_size);
+    this.grow(region, offset + s.sh_size);
     this.placement[s.index] = { region, offset };
   }
 }
@@ -150,8 +157,7 @@ function coreSymbols(
   placement: readonly (Placement | undefined)[],
   isInit: (region: Region) => boolean,
 ): { symbols: number; names: number } {
-  const { symtab } = info;
-  const strtab = info.section(info.index.str).bytes;
+  const { symtab, strtab } = info;
   const all = m.kernel.switch('KALLSYMS_ALL');
   const core = info.sections.map((s) => {
     if (all && s.index === info.index.pcpu && s.index !== 0) return true;
@@ -167,7 +173,7 @@ function coreSymbols(
     if (i !== 0 && !m.isLivepatch && (name === 0 || core[symtab.st_shndx(i)] !== true)) continue;
     symbols++;
     const end = strtab.indexOf(0, name);
-    names += (end < 0 ? strtab.length : end) - name + 1;
+    names += Math.max((end < 0 ? strtab.length : end) - name, 0) + 1;
   }
   return { symbols, names };
 }

@@ -144,6 +144,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     yield done('mod_sysfs_setup');
 
     at('free_copy');
+    if (kernel.switch('KALLSYMS')) m.symtab = info.keptSymtab();
     info.free();
     yield done('free_copy');
 
