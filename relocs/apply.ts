@@ -40,7 +40,7 @@ export function applyOne(r: Site, trace?: Trace): void {
   r.row = row;
   if (row.action === 'ignore') return;
   if (row.refusal !== undefined) throw typeRefused(r, row.refusal(r));
-  if (r.sym >= r.run.symtab.count)
+  if (!r.run.symtab.holds(r.sym))
     throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
 
   if (!r.run.entries.rela || row.inPlace) r.A += row.field.extract(r.readField(row.field));

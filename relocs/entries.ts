@@ -53,6 +53,16 @@ export class Entries {
       : BigInt(this.view.getUint32(i * this.size + 4, this.little));
   }
 
+  /** The upper half of a 64-bit r_info; 0 in 32 bits. */
+  infoHigh(i: number): number {
+    return this.is64 ? this.view.getUint32(i * this.size + (this.little ? 12 : 8), this.little) : 0;
+  }
+
+  /** The lower half of a 64-bit r_info, or the whole of a 32-bit one. */
+  infoLow(i: number): number {
+    return this.view.getUint32(i * this.size + (this.is64 ? (this.little ? 8 : 12) : 4), this.little);
+  }
+
   setInfo(i: number, r_info: bigint): void {
     if (this.is64) this.view.setBigUint64(i * this.size + 8, r_info, this.little);
     else this.view.setUint32(i * this.size + 4, Number(r_info), this.little);

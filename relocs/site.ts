@@ -64,7 +64,7 @@ export class Site {
     this.A = entries.r_addend(i);
     this.P = wrapWord(this.format, target.sh_addr + this.r_offset);
     this.row = undefined;
-    this.S = this.sym < symtab.count ? symtab.st_value(this.sym) : 0n;
+    this.S = symtab.holds(this.sym) ? symtab.st_value(this.sym) : 0n;
   }
 
   /** uintptr_t */
@@ -78,7 +78,7 @@ export class Site {
   }
 
   get symbolName(): string {
-    return this.sym < this.run.symtab.count ? this.run.symtab.name(this.sym) : '';
+    return this.run.symtab.holds(this.sym) ? this.run.symtab.name(this.sym) : '';
   }
 
   get bind(): number {

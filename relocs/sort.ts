@@ -68,3 +68,26 @@ export function sortEntries(
 ): void {
   kernelSort(version, count, compare, (i, j) => entries.swap(i, j));
 }
+
+/**
+ * The same by keys, quicker: ascending by the first list of them, then by the second, and so on; one number an entry.
+ */
+export function sortByKeys(version: Version, entries: Entries, ...keys: readonly Float64Array[]): void {
+  const { count, size, bytes } = entries;
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  const compare = (i: number, j: number): number => {
+    for (const key of keys) {
+      const difference = key[order[i]!]! - key[order[j]!]!;
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+  const swap = (i: number, j: number): void => {
+    const was = order[i]!;
+    order[i] = order[j]!;
+    order[j] = was;
+  };
+  kernelSort(version, count, compare, swap);
+  const old = bytes.slice();
+  order.forEach((from, i) => bytes.set(old.subarray(from * size, (from + 1) * size), i * size));
+}

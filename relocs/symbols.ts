@@ -10,6 +10,7 @@ export class Symtab {
   readonly count: number;
   readonly format: ElfFormat;
   private readonly view: DataView;
+  private readonly length: number;
   private readonly size: number;
   private readonly little: boolean;
   private readonly is64: boolean;
@@ -21,17 +22,27 @@ export class Symtab {
     this.little = format.little;
     this.size = sizeofSym(format);
     this.count = Math.floor(symtab.length / this.size);
-    this.view = new DataView(symtab.buffer, symtab.byteOffset, symtab.byteLength);
+    this.length = symtab.byteLength;
+    this.view = new DataView(symtab.buffer, symtab.byteOffset);
     this.strtab = strtab;
   }
 
   /** Bytes the table stands on. */
   get bytes(): Uint8Array {
-    return new Uint8Array(this.view.buffer, this.view.byteOffset, this.view.byteLength);
+    return new Uint8Array(this.view.buffer, this.view.byteOffset, this.length);
+  }
+
+  /** Whether there is memory for a symbol of that number: what lies behind the table is read as symbols as well. */
+  holds(i: number): boolean {
+    return (i + 1) * this.size <= this.view.byteLength;
   }
 
   st_name(i: number): number {
     return this.view.getUint32(i * this.size, this.little);
+  }
+
+  setName(i: number, st_name: number): void {
+    this.view.setUint32(i * this.size, st_name, this.little);
   }
 
   st_value(i: number): bigint {

@@ -1,0 +1,29 @@
+/** Memory by address: what a handler reads or writes when it does not stay in the section it works on. */
+import { SHF_ALLOC } from './elf.ts';
+import type { ModuleView } from './module-view.ts';
+import { crashes } from './refusal.ts';
+
+/**
+ * The `size` bytes of the module's memory at `address`, in whatever section they lie, or between sections. Dies where
+ * the module has no memory.
+ *
+ * @param what who looks there, for the sentence of the crash
+ */
+export function memoryAt(m: ModuleView, address: bigint, size: number, what: string): DataView {
+  const view = moduleMemory(m, address, size);
+  if (view === undefined) throw crashes('signal 11', `${what} at 0x${address.toString(16)}, where the module has no memory`);
+  return view;
+}
+
+/** The same; undefined where the module has no memory. */
+export function moduleMemory(m: ModuleView, address: bigint, size: number): DataView | undefined {
+  const inside = (base: bigint, length: number): boolean =>
+    address >= base && address + BigInt(size) <= base + BigInt(length);
+  const view = (bytes: Uint8Array, base: bigint): DataView =>
+    new DataView(bytes.buffer, bytes.byteOffset + Number(address - base), size);
+  for (const s of m.sections) {
+    if ((s.sh_flags & SHF_ALLOC) !== 0 && inside(s.sh_addr, s.bytes.length)) return view(s.bytes, s.sh_addr);
+  }
+  for (const { base, bytes } of Object.values(m.memory)) if (inside(base, bytes.length)) return view(bytes, base);
+  return undefined;
+}
