@@ -21,7 +21,7 @@ function outOfTree(m: Module, info: LoadInfo): void {
 /** retpoline_module_ok(): x86 with the mitigation on. */
 function retpoline(m: Module, info: LoadInfo): void {
   if (!m.kernel.switch('RETPOLINE') || info.modinfo('retpoline') !== undefined) return;
-  m.log('System may be vulnerable to spectre v2');
+  m.log('Spectre V2 : System may be vulnerable to spectre v2');
   m.log(`${m.name}: loading module not compiled with retpoline compiler.`);
 }
 
@@ -31,8 +31,7 @@ function staging(m: Module, info: LoadInfo): void {
   m.log(`${m.name}: module is from the staging directory, the quality is unknown, you have been warned.`);
 }
 
-function livepatch(m: Module, info: LoadInfo): void {
-  m.isLivepatch = info.modinfo('livepatch') !== undefined;
+function livepatch(m: Module): void {
   if (!m.isLivepatch) return;
   taint(m, 'LIVEPATCH');
   m.logOnce('livepatch', `${m.name}: tainting kernel with TAINT_LIVEPATCH`);
@@ -70,7 +69,7 @@ export function augmentKernelTaints(m: Module, info: LoadInfo): void {
   outOfTree(m, info);
   retpoline(m, info);
   staging(m, info);
-  livepatch(m, info);
+  livepatch(m);
   license(m, info);
   test(m, info);
   signature(m);
@@ -83,7 +82,7 @@ export function taintsOfCheckModinfo(m: Module, info: LoadInfo, checkLivepatch: 
   retpoline(m, info);
   staging(m, info);
   checkLivepatch();
-  livepatch(m, info);
+  livepatch(m);
   license(m, info);
   test(m, info);
 }

@@ -61,7 +61,8 @@ export class Module implements ModuleView {
   importedNamespaces: readonly string[] = [];
   license = 'unspecified';
   sigOk = true;
-  isLivepatch = false;
+  /** mod->klp: known before layout, which keeps all symbols of a livepatch. */
+  readonly isLivepatch: boolean;
   asyncProbe = false;
   /** Number of WARN_ONs so far, and what they were about. */
   readonly warnings: string[] = [];
@@ -78,6 +79,7 @@ export class Module implements ModuleView {
     this.e_flags = info.hdr.e_flags;
     this.sections = info.sections;
     this.symtab = info.index.sym === 0 ? undefined : info.symtab;
+    this.isLivepatch = info.modinfo('livepatch') !== undefined;
     this.behaviour = behaviour;
     this.lines = lines;
     const names = codeNames(info);
