@@ -7,11 +7,14 @@ import { findSymbol } from './symbols.ts';
 import { MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC } from './validate.ts';
 import { SymbolVersions } from './versions.ts';
 
+/** The process that a lockdown message names. */
+export const COMM = 'insmod';
+
 /**
  * module_sig_check() without the PKCS#7 part: the trailer is recognised, judged and stripped; a well-formed signature
  * counts as good.
  *
- * @throws LoadError C22, C23, C25 (EBADMSG), C27 (EKEYREJECTED)
+ * @throws LoadError C22, C23, C25 (EBADMSG), C27 (EKEYREJECTED), C28 (EPERM)
  */
 export function moduleSigCheck(load: Loading): boolean {
   const { kernel, info } = load;
@@ -30,6 +33,8 @@ export function moduleSigCheck(load: Loading): boolean {
   }
   if (kernel.switch('MODULE_SIG_FORCE'))
     throw load.fail('EKEYREJECTED', 'C27', `Loading of ${reason} is rejected`, 'this kernel only loads modules signed with a key it knows (module.sig_enforce)');
+  if (kernel.switch('LOCKDOWN'))
+    throw load.fail('EPERM', 'C28', `Lockdown: ${COMM}: unsigned module loading is restricted; see man kernel_lockdown.7`, 'this kernel is locked down (secure boot?) and loads only signed modules');
   return false;
 }
 
@@ -44,10 +49,13 @@ export function checkBlacklist(load: Loading): void {
 export function rewriteSectionHeaders(load: Loading): void {
   const { info, kernel } = load;
   const hdr = kernel.format.is64 ? 0xffff_c900_0000_0000n : 0xf000_0000n;
-  for (const s of info.sections) s.sh_addr = s.index === 0 ? 0n : hdr + BigInt(s.sh_offset);
-  for (const i of [info.index.info, info.index.vers, info.index.vers_ext_crc, info.index.vers_ext_name]) {
-    if (i !== 0) info.section(i).sh_flags &= ~SHF_ALLOC;
-  }
+  const bits = kernel.format.is64 ? 64 : 32;
+  for (const s of info.sections)
+    s.sh_addr = s.index === 0 ? 0n : BigInt.asUintN(bits, hdr + info.shdrs[s.index]!.sh_offset);
+  // What is absent is section 0.
+  const { info: modinfo, vers, vers_ext_crc, vers_ext_name } = info.index;
+  const ignored = kernel.version === '7.2' ? [vers, vers_ext_crc, vers_ext_name, modinfo] : [vers, modinfo];
+  for (const i of ignored) info.section(i).sh_flags &= ~SHF_ALLOC;
 }
 
 /**
@@ -83,6 +91,7 @@ function forceLoad(load: Loading, reason: string): boolean {
   if (!kernel.switch('MODULE_FORCE_LOAD')) return false;
   if (!kernel.taints.has('FORCED_MODULE')) load.say(`${info.structModuleName()}: ${reason}: kernel tainted.`);
   kernel.addTaint('FORCED_MODULE');
+  load.forced = true;
   return true;
 }
 

@@ -18,6 +18,7 @@ export const defaultConfig: Config = {
   MODVERSIONS: true,
   MODULE_SIG: true,
   MODULE_SIG_FORCE: false,
+  LOCKDOWN: false,
   MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS: false,
   STRICT_MODULE_RWX: true,
   KALLSYMS: true,

@@ -67,6 +67,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
 
     const m = new Module(kernel, info, info.structModuleName(), options.behaviour ?? {}, load.lines);
     m.sigOk = sigOk;
+    if (load.forced) m.taints.add('FORCED_MODULE');
     load.module = m;
     if (kernel.version === '6.1') taintsOfCheckModinfo(m, info, () => checkLivepatch(load));
 

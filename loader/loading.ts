@@ -32,6 +32,8 @@ export class Loading {
   module: Module | undefined;
   /** The appended signature, if there was one. It is not verified. */
   signature: ModuleSignature | undefined;
+  /** try_to_force_load() has let it pass before there was a module to taint. */
+  forced = false;
   /** The vermagic that the module was found to agree with. */
   vermagic: string | undefined;
   /** Name of the step that is running. */
