@@ -47,11 +47,12 @@ export function simplifySymbols(m: Module, info: LoadInfo, pass: SymbolPass): vo
 
   for (let i = 1; i < symtab.count; i++) {
     const shndx = symtab.st_shndx(i);
-    if (shndx !== SHN_UNDEF && shndx < e_shnum) {
+    // The reserved numbers come first: with more than 65,000 sections they are section numbers as well.
+    if (shndx === SHN_ABS || shndx === SHN_LIVEPATCH) continue;
+    if (shndx !== SHN_UNDEF && shndx !== SHN_COMMON && shndx < e_shnum) {
       symtab.setValue(i, BigInt.asUintN(64, symtab.st_value(i) + bases[shndx]!));
       continue;
     }
-    if (shndx === SHN_ABS || shndx === SHN_LIVEPATCH) continue;
     const name = symtab.name(i);
     if (shndx === SHN_COMMON) {
       if (!name.startsWith('__gnu_lto'))
@@ -105,6 +106,11 @@ function resolveSymbol(m: Module, info: LoadInfo, name: string, versions: Symbol
     return { errno: 'EINVAL', check: 'C83', reason: `add MODULE_IMPORT_NS("${symbol.namespace}") to ${m.name}` };
   }
   const errno = refModule(m, symbol.owner);
+  if (errno === 'EBUSY') {
+    // resolve_symbol_wait() waits for up to 30 seconds; nobody who could finish the other load runs meanwhile.
+    m.log(`${m.name}: gave up waiting for init of module ${symbol.owner!.name}.`);
+    return { errno, check: 'C84', reason: `${symbol.owner!.name}, which exports ${name}, has not finished its init` };
+  }
   if (errno !== undefined) return { errno, check: 'C85', reason: `${symbol.owner!.name}, which exports ${name}, is ${symbol.owner!.state}` };
   return { symbol };
 }
@@ -142,22 +148,29 @@ function namespaceIsImported(m: Module, info: LoadInfo, symbol: ResolvedExport):
   return m.kernel.switch('MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS');
 }
 
-/** verify_module_namespace() [7.2]: "module:" and comma-separated names, `-` equal to `_`, a trailing `*` is a glob. */
+/**
+ * verify_module_namespace() [7.2]: "module:" and comma-separated names, `-` equal to `_`, a trailing `*` is a glob.
+ * Nothing behind the last comma is no pattern; an empty one before it is.
+ */
 export function inModuleNamespace(namespace: string, modname: string): boolean {
   if (!namespace.startsWith('module:')) return false;
   const fold = (s: string): string => s.replaceAll('-', '_');
   const name = fold(modname);
-  return namespace
-    .slice('module:'.length)
-    .split(',')
-    .some((pattern) => (pattern.endsWith('*') ? name.startsWith(fold(pattern.slice(0, -1))) : fold(pattern) === name));
+  const patterns = namespace.slice('module:'.length).split(',');
+  if (patterns.at(-1) === '') patterns.pop();
+  return patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(fold(pattern.slice(0, -1))) : fold(pattern) === name));
 }
 
-/** ref_module(): one reference for a pair of modules, whatever the number of symbols; the errno of a refusal. */
+/**
+ * ref_module(): one reference for a pair of modules, whatever the number of symbols; the errno of a refusal. Without
+ * MODULE_UNLOAD nothing is counted.
+ */
 export function refModule(m: Module, owner: Module | undefined): Errno | undefined {
   if (owner === undefined || m.targets.has(owner)) return undefined;
   if (owner.state === 'COMING') return 'EBUSY';
-  if (owner.state === 'GOING' || owner.refcnt === 0) return 'ENOENT';
+  if (owner.state === 'GOING') return 'ENOENT';
+  if (!m.kernel.switch('MODULE_UNLOAD')) return undefined;
+  if (owner.refcnt === 0) return 'ENOENT';
   owner.refcnt++;
   m.targets.add(owner);
   owner.sources.add(m);
