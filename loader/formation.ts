@@ -54,8 +54,9 @@ export function postRelocation(load: Loading, m: Module): void {
 
 /** complete_formation(): duplicate exports are refused, then the module is COMING. */
 export function completeFormation(load: Loading, m: Module): void {
-  m.exports = readExports(m, load.info);
-  for (const { name } of m.exports) {
+  const { all, found } = readExports(m, load.info);
+  m.exports = found;
+  for (const { name } of all) {
     const other = findSymbol(m.kernel, name, true);
     if (other !== undefined && other.owner !== m) {
       const owner = other.owner?.name ?? 'kernel';
@@ -63,10 +64,10 @@ export function completeFormation(load: Loading, m: Module): void {
     }
   }
   m.state = 'COMING';
-  for (const e of m.exports) {
-    const all = m.kernel.moduleExports.get(e.name);
-    if (all === undefined) m.kernel.moduleExports.set(e.name, [e]);
-    else all.unshift(e);
+  for (const e of m.exports.toReversed()) {
+    const others = m.kernel.moduleExports.get(e.name);
+    if (others === undefined) m.kernel.moduleExports.set(e.name, [e]);
+    else others.unshift(e);
   }
 }
 

@@ -18,19 +18,27 @@ export function exportCount(m: Module, info: LoadInfo, table: '__ksymtab' | '__k
   return Math.floor(info.section(info.findSec(table)).sh_size / sizeofKernelSymbol(m));
 }
 
-/**
- * The module's exports in the order the kernel would search them. An entry that bsearch() cannot reach, because its
- * table is not sorted by strcmp, is lost: the kernel cannot see it either.
- */
-export function readExports(m: Module, info: LoadInfo): ResolvedExport[] {
-  if (m.version === '7.2') {
-    const flags = table(info, '__kflagstab');
-    return readTable(m, info, '__ksymtab', '__kcrctab', (i) => ((flags?.bytes[i] ?? 0) & KSYM_FLAG_GPL_ONLY) !== 0);
-  }
-  return [
-    ...readTable(m, info, '__ksymtab', '__kcrctab', () => false),
-    ...readTable(m, info, '__ksymtab_gpl', '__kcrctab_gpl', () => true),
-  ];
+/** The entries of a module's tables. */
+export interface ExportTables {
+  /** All, in the order of the tables. */
+  readonly all: readonly ResolvedExport[];
+  /**
+   * Those that bsearch() can reach, in the order in which the kernel searches. An entry of a table that is not sorted
+   * by strcmp may be lost: the kernel cannot see it either.
+   */
+  readonly found: readonly ResolvedExport[];
+}
+
+export function readExports(m: Module, info: LoadInfo): ExportTables {
+  const flags = table(info, '__kflagstab');
+  const tables =
+    m.version === '7.2'
+      ? [readTable(m, info, '__ksymtab', '__kcrctab', (i) => ((flags?.bytes[i] ?? 0) & KSYM_FLAG_GPL_ONLY) !== 0)]
+      : [
+          readTable(m, info, '__ksymtab', '__kcrctab', () => false),
+          readTable(m, info, '__ksymtab_gpl', '__kcrctab_gpl', () => true),
+        ];
+  return { all: tables.flat(), found: tables.flatMap(reachable) };
 }
 
 function table(info: LoadInfo, name: string): Section | undefined {
@@ -57,7 +65,7 @@ function readTable(
     const crc = crcView && (i + 1) * 4 <= crcView.byteLength ? crcView.getUint32(i * 4, m.format.little) : undefined;
     all.push({ ...entry, crc, gplonly: gplonly(i), owner: m });
   }
-  return reachable(all);
+  return all;
 }
 
 function readEntry(m: Module, s: Section, i: number, strings: Strings): { name: string; value: bigint; namespace: string } {
@@ -99,7 +107,7 @@ class Strings {
 /** The entries bsearch() finds by their own name: all of them when the table is sorted. */
 function reachable(all: ResolvedExport[]): ResolvedExport[] {
   let sorted = true;
-  for (let i = 1; i < all.length && sorted; i++) sorted = all[i - 1]!.name <= all[i]!.name;
+  for (let i = 1; i < all.length && sorted; i++) sorted = all[i - 1]!.name < all[i]!.name;
   if (sorted) return all;
   return all.filter((e) => {
     let base = 0;
