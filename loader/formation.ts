@@ -1,4 +1,5 @@
 /** From a relocated module to one that may run: optional sections, checks of its exports, parameters, sysfs. */
+import { SHF_ALLOC } from '../relocs/elf.ts';
 import { readExports, exportCount } from './ksymtab.ts';
 import { sortExtable } from './extable.ts';
 import type { Loading } from './loading.ts';
@@ -71,6 +72,16 @@ export function completeFormation(load: Loading, m: Module): void {
   }
 }
 
+/**
+ * klp_module_coming(): the name that livepatch keeps for the kernel itself.
+ *
+ * @throws LoadError C95
+ */
+export function klpModuleComing(load: Loading, m: Module): void {
+  if (m.kernel.switch('LIVEPATCH') && m.name === 'vmlinux')
+    throw load.fail('EINVAL', 'C95', 'livepatch: vmlinux.ko: invalid module name', 'no module may be called vmlinux');
+}
+
 /** Takes the module's exports out of the search. */
 export function dropExports(m: Module): void {
   for (const e of m.exports) {
@@ -96,8 +107,27 @@ export function parseModuleArgs(load: Loading, m: Module): void {
   if (result.after !== undefined) m.log(`${m.name}: parameters '${result.after}' after \`--' ignored`);
 }
 
-/** mod_sysfs_init(): the name must be free in /sys/module. */
+/**
+ * mod_sysfs_setup(): the name must be free in /sys/module, and files in its directories have names of their own.
+ *
+ * @throws LoadError C99, C100
+ */
 export function modSysfsSetup(load: Loading, m: Module): void {
   if (m.kernel.builtin.has(m.name))
     throw load.fail('EINVAL', 'C99', `${m.name}: module is already loaded`, `/sys/module/${m.name} exists: the driver is built into this kernel`);
+  if (m.name === '')
+    throw load.fail('EINVAL', 'C100', undefined, 'the module has no name (struct module.name is empty)');
+  if (!m.kernel.switch('KALLSYMS')) return;
+  const dir = `/module/${m.name.replaceAll('/', '!')}/sections`;
+  const names = new Set<string>();
+  for (const s of m.sections) {
+    if ((s.sh_flags & SHF_ALLOC) === 0 || s.sh_size === 0) continue;
+    if (names.has(s.name)) {
+      const line = `sysfs: cannot create duplicate filename '${dir}/${s.name}'`;
+      // 6.1 goes on without the directory.
+      if (m.version === '6.1') return m.log(line);
+      throw load.fail('EEXIST', 'C100', line, `two sections in memory are called ${s.name}, and ${dir} has a file for each`);
+    }
+    names.add(s.name);
+  }
 }

@@ -58,6 +58,7 @@ function freeInit(m: Module): void {
 /** free_module(): state UNFORMED, references dropped, off the list, memory freed. */
 export function freeModule(m: Module): void {
   m.state = 'UNFORMED';
+  m.kernel.arch.cleanup?.(m);
   moduleUnloadFree(m);
   unlink(m.kernel, m);
   percpuModfree(m);

@@ -10,7 +10,7 @@ import {
 } from './allocate.ts';
 import { checkBlacklist, checkLivepatch, checkModinfo, checkModstructVersion, moduleSigCheck, rewriteSectionHeaders } from './early.ts';
 import {
-  checkExportSymbolSections, completeFormation, findModuleSections, modSysfsSetup, parseModuleArgs, postRelocation, setupModinfo,
+  checkExportSymbolSections, completeFormation, findModuleSections, klpModuleComing, modSysfsSetup, parseModuleArgs, postRelocation, setupModinfo,
 } from './formation.ts';
 import { doInitModule, unlink } from './init.ts';
 import type { Kernel } from './kernel.ts';
@@ -37,7 +37,7 @@ export interface Step {
 export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Generator<Step, Module> {
   const load = new Loading(kernel, file, options);
   const { info } = load;
-  const undo: { label: string; run: () => void }[] = [];
+  const undo: { label: string; run: () => void }[] = [{ label: 'free_copy', run: () => info.free() }];
   const done = (step: string): Step => ({ step, load });
   /** Names the step, so that a refusal can tell where it happened. */
   const at = (step: string): string => (load.step = step);
@@ -80,7 +80,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     enforceRwxSections(load, m);
     markSections(m, info);
     layoutAndMove(load, m);
-    undo.push({ label: 'free_module', run: () => freeMemory(m) });
+    undo.push({ label: 'free_module', run: () => deallocate(m) });
     yield done('layout_and_allocate');
 
     // From here on the name is taken.
@@ -94,7 +94,6 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
 
     at('percpu_modalloc');
     percpuModalloc(load, m);
-    undo.splice(-1, 0, { label: 'percpu_modfree', run: () => percpuModfree(m) });
     m.refcnt = MODULE_REF_BASE + 1;
     undo.push({ label: 'free_unload', run: () => moduleUnloadFree(m) });
     yield done('percpu_modalloc');
@@ -133,6 +132,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     // COMING: others may see it, nobody may use it before init is done.
     at('prepare_coming_module');
     undo.push({ label: 'bug_cleanup', run: () => (m.state = 'GOING') });
+    klpModuleComing(load, m);
     yield done('prepare_coming_module');
 
     at('parse_args');
@@ -165,6 +165,12 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     }
     throw error;
   }
+}
+
+/** module_deallocate() */
+function deallocate(m: Module): void {
+  percpuModfree(m);
+  freeMemory(m);
 }
 
 /** MODULE_REF_BASE */
