@@ -13,6 +13,9 @@ const sentences: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files',
   ENFILE: 'too many open files',
   EIO: 'input/output error',
+  EEXIST: 'is there already, and is no folder',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the device',
   ERR_FS_FILE_TOO_LARGE: 'is larger than 2 GiB',
 };
 

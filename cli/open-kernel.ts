@@ -1,0 +1,87 @@
+/** The kernel that the options of `load` and `explain` describe. */
+import { type Arch, arches } from '../arch/index.ts';
+import { InputError } from '../loader/input-error.ts';
+import {
+  exportsOfSymbols, type KernelExport, parseSymvers, parseSystemMap, parseVmlinux, withAddresses,
+} from '../loader/exports.ts';
+import { Kernel, type KernelOptions as KernelInit, type Vendor } from '../loader/kernel.ts';
+import type { Version } from '../relocs/module-view.ts';
+import { readConfig } from './kernel-config.ts';
+import type { ModuleHead } from './module-head.ts';
+import { profileOf, vendorOf } from './profile.ts';
+import { readBytes } from './read-text.ts';
+
+/** --kernel, --vendor and --config. */
+export interface ProfileOptions {
+  readonly kernel?: Version;
+  readonly vendor?: Vendor;
+  readonly config?: string;
+}
+
+/** And --symvers, --symbols and --modules. */
+export interface KernelOptions extends ProfileOptions {
+  readonly symvers?: string;
+  readonly symbols?: string;
+  readonly modules?: string;
+}
+
+export interface OpenKernel {
+  readonly kernel: Kernel;
+  /** What was guessed, as sentences. */
+  readonly notes: readonly string[];
+  /** Module that exports a symbol, by Module.symvers. */
+  readonly exporters: ReadonlyMap<string, string>;
+  /** False: neither --symvers nor --symbols. */
+  readonly hasSymbols: boolean;
+}
+
+/** The kernel for a module; without one (no ELF file) x86_64, where it is refused like anywhere. */
+export async function openKernel(head: ModuleHead | undefined, options: KernelOptions): Promise<OpenKernel> {
+  const arch: Arch = head?.arch ?? arches[0]!;
+  const profile = options.kernel === undefined ? profileOf(head?.release) : { version: options.kernel };
+  const init: KernelInit = {
+    arch,
+    version: profile.version,
+    vendor: options.vendor ?? vendorOf(head?.release),
+    order: head?.order ?? arch.orders[0]!,
+    ...(options.config === undefined ? {} : { config: await readConfig(options.config) }),
+  };
+  const all = await readExports(options);
+  return {
+    kernel: new Kernel({ ...init, exports: all.filter(({ owner }) => owner === 'vmlinux') }),
+    notes: head !== undefined && profile.note !== undefined ? [profile.note] : [],
+    exporters: new Map(all.filter(({ owner }) => owner !== 'vmlinux').map(({ name, owner }) => [name, owner])),
+    hasSymbols: options.symvers !== undefined || options.symbols !== undefined,
+  };
+}
+
+/** Names, CRCs and namespaces from --symvers, addresses from --symbols; each alone does too. */
+async function readExports(options: KernelOptions): Promise<readonly KernelExport[]> {
+  const { symvers, symbols } = options;
+  const exports = symvers === undefined ? undefined : await parsed(symvers, parseSymvers);
+  if (symbols === undefined) return exports ?? [];
+  return parsed(symbols, (bytes) => {
+    if (isElf(bytes)) {
+      const linked = parseVmlinux(bytes);
+      if (exports === undefined) return linked;
+      const values = new Map(linked.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const])));
+      return withAddresses(exports, { symbols: values, exported: undefined });
+    }
+    const list = parseSystemMap(bytes);
+    return exports === undefined ? exportsOfSymbols(list) : withAddresses(exports, list);
+  });
+}
+
+const isElf = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
+
+/** Reads a file and says its name where the parser only says what is wrong. */
+async function parsed<T>(file: string, parse: (bytes: Uint8Array) => T): Promise<T> {
+  const bytes = await readBytes(file);
+  try {
+    return parse(bytes);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(`${file}: ${error.message}`, { file, cause: error });
+  }
+}
