@@ -1,6 +1,8 @@
 /** What the loader asks of an architecture. Every hook defaults to what the kernel's `__weak` function does. */
 import type { Config, ModuleView, Region, Version } from '../relocs/module-view.ts';
+import type { Verdict } from '../relocs/howto.ts';
 import { type Rules, type RulesSpec, rules } from '../relocs/rules.ts';
+import type { Site } from '../relocs/site.ts';
 
 /** The fields of an ELF header that elf_check_arch() macros look at. */
 export interface HeaderFacts {
@@ -29,6 +31,15 @@ export interface RecordedWith {
   readonly variant: number | undefined;
   readonly flavour: string | undefined;
   readonly dp: string | undefined;
+  /** The recorder's name of the target, and what the case was made for. */
+  readonly arch: string;
+  readonly cls: string | undefined;
+  readonly types: readonly number[];
+  readonly e_flags: number;
+  /** Sections that have a place. */
+  readonly sections: readonly string[];
+  /** A distribution's kernel while it ran, with ftrace, not a handler built without. */
+  readonly live: boolean;
 }
 
 export interface Hooks {
@@ -75,8 +86,11 @@ export interface ArchSpec extends RulesSpec, Hooks {
   readonly smallFlag?: number;
   /** HAVE_ARCH_PREL32_RELOCATIONS: export entries are three self-relative 32-bit offsets. */
   readonly prel32Exports?: boolean;
-  /** struct exception_table_entry; default, two absolute words. Relative: 32-bit offsets from themselves. */
-  readonly extable?: { readonly size: number; readonly relative: boolean };
+  /**
+   * struct exception_table_entry; default, two absolute words. Relative: insn and fixup are 32-bit offsets from
+   * themselves, or insn alone is. Absolute: insn is half of the entry.
+   */
+  readonly extable?: { readonly size: number; readonly relative: boolean | 'insn' };
   readonly moduleArea: (version: Version, config: Config) => ModuleArea;
   /** Bytes of a page: mod_mem regions are page-aligned. */
   readonly pageSize?: number;
@@ -93,6 +107,12 @@ export interface Arch extends Omit<ArchSpec, keyof RulesSpec> {
   readonly rules: Rules;
   readonly pageSize: number;
 }
+
+/** What most architectures say of a type they do not know. */
+export const unknownRelocation = (r: Site): Verdict => ({
+  errno: 'ENOEXEC',
+  log: [`module ${r.module.name}: Unknown relocation: ${r.type}`],
+});
 
 /** Makes an Arch of a table and its hooks. */
 export function defineArch(spec: ArchSpec): Arch {

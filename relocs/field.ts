@@ -7,8 +7,11 @@ import { bits, ones, signExtend } from './bits.ts';
 /** value[hi:lo] lands at bit `at` of the word. */
 export type Slice = readonly [hi: number, lo: number, at: number];
 
-/** How the word lies in memory: the module's data order, or the order of instructions. */
-export type WordOrder = 'data' | 'insn';
+/**
+ * How the word lies in memory: the module's data order, the order of instructions, or two halfwords in the order of
+ * instructions, the upper one first (Thumb-2).
+ */
+export type WordOrder = 'data' | 'insn' | 'halfwords';
 
 export interface Field {
   readonly name: string;

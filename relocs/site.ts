@@ -99,6 +99,7 @@ export class Site {
 
   /** Reads `size` bytes at P + `delta`, unsigned. */
   read(size: 1 | 2 | 4 | 8, order: Field['order'] = 'data', delta = 0): bigint {
+    if (order === 'halfwords') return (this.read(2, 'insn', delta) << 16n) | this.read(2, 'insn', delta + 2);
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
     switch (size) {
@@ -111,6 +112,10 @@ export class Site {
 
   /** Writes the low `size` bytes of `word` at P + `delta`. */
   write(size: 1 | 2 | 4 | 8, word: bigint, order: Field['order'] = 'data', delta = 0): void {
+    if (order === 'halfwords') {
+      this.write(2, word >> 16n, 'insn', delta);
+      return this.write(2, word, 'insn', delta + 2);
+    }
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
     switch (size) {

@@ -48,9 +48,14 @@ function archOfCase(file: Uint8Array): Arch {
 }
 
 /** Kernel configuration that a case was recorded with. */
-function configOfCase(v: Vector, arch: Arch): Config {
-  const base: Config = { DYNAMIC_FTRACE: false, KALLSYMS: v.layout !== undefined, MODULE_UNLOAD: true };
-  return { ...base, ...arch.replayConfig?.({ config: v.config, variant: v.variant, flavour: v.flavour, dp: v.dp }) };
+function configOfCase(v: Vector, arch: Arch, file: Uint8Array): Config {
+  const live = v.layout !== undefined;
+  const base: Config = { DYNAMIC_FTRACE: false, KALLSYMS: live, MODULE_UNLOAD: true };
+  const { config, variant, flavour, dp, cls, types = [] } = v;
+  const e_flags = headerFacts(file)?.e_flags ?? 0;
+  const sections = Object.keys(v.place);
+  const recorded = { config, variant, flavour, dp, arch: v.arch, cls, types, e_flags, sections, live };
+  return { ...base, ...arch.replayConfig?.(recorded) };
 }
 
 /** Runs a case. Never throws for what a module can do; throws for a case that cannot be run at all. */
@@ -61,7 +66,7 @@ export function run(v: Vector): Outcome {
     arch,
     version: v.kernel,
     order: file[5] === 1 ? 'little' : 'big',
-    config: configOfCase(v, arch),
+    config: configOfCase(v, arch, file),
     exports: Object.entries(v.symbols).map(([name, value]) => ({
       name, value: BigInt(value), crc: undefined, gplonly: false, namespace: '', owner: 'vmlinux',
     })),
@@ -130,7 +135,7 @@ function toPlace(m: Module, v: Vector, placement: readonly (Placement | undefine
 }
 
 /** printk's %p is not comparable: what stands for an address in these lines is blotted out. */
-const blot = (log: string): string => log.replace(/\b(PC = |at |Address )(0x)?[0-9a-f]+(\+0x\S+)?/g, '$1%p').trimEnd();
+const blot = (log: string): string => log.replace(/\b(PC = |at |Address |range of )(0x)?[0-9a-f]+(\+0x\S+)?/g, '$1%p').trimEnd();
 
 /** Runs a case and compares everything it recorded. */
 export function replay(v: Vector): Difference[] {
