@@ -12,8 +12,8 @@ export function sortExtable(m: Module, s: Section): void {
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const insn = (i: number): bigint => {
     const at = i * size;
-    if (relative) return BigInt.asUintN(is64 ? 64 : 32, s.sh_addr + BigInt(at + v.getInt32(at, little)));
-    return is64 ? v.getBigUint64(at, little) : BigInt(v.getUint32(at, little));
+    if (relative !== false) return BigInt.asUintN(is64 ? 64 : 32, s.sh_addr + BigInt(at + v.getInt32(at, little)));
+    return size === 16 ? v.getBigUint64(at, little) : BigInt(v.getUint32(at, little));
   };
   const swap = (i: number, j: number): void => {
     const a = i * size;
@@ -22,8 +22,8 @@ export function sortExtable(m: Module, s: Section): void {
     const y = bytes.slice(b, b + size);
     bytes.set(y, a);
     bytes.set(x, b);
-    if (!relative) return;
-    for (const field of [0, 4]) {
+    if (relative === false) return;
+    for (const field of relative === 'insn' ? [0] : [0, 4]) {
       v.setInt32(a + field, v.getInt32(a + field, little) + (b - a), little);
       v.setInt32(b + field, v.getInt32(b + field, little) - (b - a), little);
     }
