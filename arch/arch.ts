@@ -1,6 +1,6 @@
 /** What the loader asks of an architecture. Every hook defaults to what the kernel's `__weak` function does. */
-import type { Config, ModuleView, Region, Version } from '../relocs/module-view.ts';
 import type { Verdict } from '../relocs/howto.ts';
+import type { Config, ModuleView, Region, Version } from '../relocs/module-view.ts';
 import { type Rules, type RulesSpec, rules } from '../relocs/rules.ts';
 import type { Site } from '../relocs/site.ts';
 

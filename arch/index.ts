@@ -1,13 +1,20 @@
 /** The registry: one line an architecture. */
+import { alpha } from './alpha.ts';
 import type { Arch } from './arch.ts';
+import { arm } from './arm.ts';
 import { arm64 } from './arm64.ts';
+import { csky } from './csky.ts';
+import { m68k } from './m68k.ts';
 import { mips, mips64 } from './mips.ts';
+import { openrisc } from './openrisc.ts';
 import { riscv32, riscv64 } from './riscv.ts';
 import { s390x } from './s390.ts';
+import { sh } from './sh.ts';
+import { sparc32, sparc64 } from './sparc.ts';
 import { i386, x86_64 } from './x86.ts';
 
 export type { Arch, ArchSpec, HeaderFacts, Hooks, ModuleArea } from './arch.ts';
 export { archOf, headerFacts } from './arch-of.ts';
 export { acceptsHeader, configOf, defineArch, isExitSection, isInitSection } from './arch.ts';
 
-export const arches: readonly Arch[] = [x86_64, i386, arm64, riscv64, riscv32, s390x, mips, mips64];
+export const arches: readonly Arch[] = [x86_64, i386, arm, arm64, riscv64, riscv32, s390x, m68k, sparc32, sparc64, alpha, sh, csky, openrisc, mips, mips64];

@@ -12,7 +12,7 @@ export interface Rules {
   insnLittle(m: ModuleView): boolean;
   /** The line for a type that no row of this kernel handles; undefined: logged by the rule itself and passed over. */
   unknown(r: Site): Verdict | undefined;
-  /** The line for a value that does not pass its row's check. */
+  /** The line for a value that does not pass its row's check; none where no row checks. */
   overflow(r: Site, value: bigint): Verdict;
   /** True: the word is written before the check (what memory holds after a refusal differs). */
   writesFirst(version: Version): boolean;
@@ -28,7 +28,7 @@ export interface Rules {
   endSection?(run: Run): void;
 }
 
-type Required = 'unknown' | 'overflow';
+type Required = 'unknown';
 
 export interface RulesSpec extends Partial<Omit<Rules, 'rows' | 'writesFirst' | Required>>, Pick<Rules, Required> {
   /** Keyed by psABI name; several rows of one name in an array. */
@@ -51,6 +51,7 @@ export function rules(spec: RulesSpec): Rules {
   return {
     info: genericInfo,
     insnLittle: (m) => m.format.little,
+    overflow: (r) => ({ errno: 'ENOEXEC', log: [], reason: `${r.where()} has a check, and its architecture no line for it` }),
     ...hooks,
     rows,
     writesFirst: typeof writesFirst === 'function' ? writesFirst : () => writesFirst,
