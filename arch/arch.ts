@@ -127,5 +127,7 @@ export const configOf = (arch: Arch, version: Version): Config =>
 export const acceptsHeader = (arch: Arch, header: HeaderFacts, config: Config): boolean =>
   arch.accepts ? arch.accepts(header, config) : arch.e_machine.includes(header.e_machine);
 
-export const isInitSection = (arch: Arch, name: string): boolean => arch.isInitSection?.(name) ?? name.startsWith('.init');
-export const isExitSection = (arch: Arch, name: string): boolean => arch.isExitSection?.(name) ?? name.startsWith('.exit');
+export const isInitSection = (arch: Arch, name: string): boolean =>
+  arch.isInitSection?.(name) ?? name.startsWith('.init');
+export const isExitSection = (arch: Arch, name: string): boolean =>
+  arch.isExitSection?.(name) ?? name.startsWith('.exit');

@@ -17,4 +17,21 @@ export type { Arch, ArchSpec, HeaderFacts, Hooks, ModuleArea } from './arch.ts';
 export { archOf, headerFacts } from './arch-of.ts';
 export { acceptsHeader, configOf, defineArch, isExitSection, isInitSection } from './arch.ts';
 
-export const arches: readonly Arch[] = [x86_64, i386, arm, arm64, riscv64, riscv32, s390x, m68k, sparc32, sparc64, alpha, sh, csky, openrisc, mips, mips64];
+export const arches: readonly Arch[] = [
+  x86_64,
+  i386,
+  arm,
+  arm64,
+  riscv64,
+  riscv32,
+  s390x,
+  m68k,
+  sparc32,
+  sparc64,
+  alpha,
+  sh,
+  csky,
+  openrisc,
+  mips,
+  mips64,
+];

@@ -33,9 +33,11 @@ function wantsZero(r: Site, value: bigint): never {
   const val = hex(r.word(version === '6.1' ? r.S + r.A : value));
   const at = `type ${r.type}, loc ${pointer(r.module, r.P, version)}, val ${val}`;
   const line =
-    version === '6.1' ? `Skipping invalid relocation target, existing value is nonzero for ${at}`
-    : version === '6.12' ? `Invalid relocation target, existing value is nonzero for ${at}`
-    : `Invalid relocation target, existing value is nonzero for sec ${r.run.section.index}, idx ${r.index}, ${at}`;
+    version === '6.1'
+      ? `Skipping invalid relocation target, existing value is nonzero for ${at}`
+      : version === '6.12'
+        ? `Invalid relocation target, existing value is nonzero for ${at}`
+        : `Invalid relocation target, existing value is nonzero for sec ${r.run.section.index}, idx ${r.index}, ${at}`;
   throw r.refusal(
     'ENOEXEC',
     `module: x86/modules: ${line}`,

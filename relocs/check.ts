@@ -7,7 +7,11 @@ export const dont: Check = { name: 'dont', passes: () => true };
 
 const width = (row: Howto): number => row.field.hi + 1;
 
-const interval = (name: string, range: (row: Howto, is64: boolean) => readonly [bigint, bigint], extra: Partial<Check> = {}): Check => ({
+const interval = (
+  name: string,
+  range: (row: Howto, is64: boolean) => readonly [bigint, bigint],
+  extra: Partial<Check> = {},
+): Check => ({
   name,
   range,
   passes: (value, row, r) => {

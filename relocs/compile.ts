@@ -138,7 +138,17 @@ export function applyCompiled(run: Run, trace?: Trace): void {
   const words = aligned(entries.bytes);
   const symbols = aligned(symtab.bytes);
   const plain = rules.before === undefined || rules.beforeConcerns === 'errValues';
-  if (trace || !is64 || !little || !hostIsLittle || !entries.rela || !plain || !words || !symbols || rules.info.generic !== true) {
+  if (
+    trace ||
+    !is64 ||
+    !little ||
+    !hostIsLittle ||
+    !entries.rela ||
+    !plain ||
+    !words ||
+    !symbols ||
+    rules.info.generic !== true
+  ) {
     return applySection(run, trace);
   }
   const site = new Site(run);
@@ -194,7 +204,10 @@ function hot(
     let value = BigInt.asIntN(64, target);
     if (calc[type] === PCREL) value = BigInt.asIntN(64, target - BigInt.asUintN(64, base + BigInt(at)));
     else if (calc[type] === PAGE)
-      value = BigInt.asIntN(64, (target & 0xffff_ffff_ffff_f000n) - (BigInt.asUintN(64, base + BigInt(at)) & 0xffff_ffff_ffff_f000n));
+      value = BigInt.asIntN(
+        64,
+        (target & 0xffff_ffff_ffff_f000n) - (BigInt.asUintN(64, base + BigInt(at)) & 0xffff_ffff_ffff_f000n),
+      );
     if (value < lo[type]! || value > hi[type]!) {
       site.moveTo(i);
       applyOne(site);

@@ -13,10 +13,13 @@ export type Slice = readonly [hi: number, lo: number, at: number];
  */
 export type WordOrder = 'data' | 'insn' | 'halfwords';
 
+/** Bytes of a word. */
+export type Size = 1 | 2 | 3 | 4 | 8;
+
 export interface Field {
   readonly name: string;
   /** Bytes read and written at P. */
-  readonly size: 1 | 2 | 4 | 8;
+  readonly size: Size;
   readonly order: WordOrder;
   /** Bits of the word that `insert` may change. */
   readonly mask: bigint;
@@ -45,7 +48,7 @@ export interface FieldOptions {
 }
 
 /** A field of a word of `size` bytes out of slices; see `Field`. */
-export function field(size: 1 | 2 | 4 | 8, slices: readonly Slice[], options: FieldOptions = {}): Field {
+export function field(size: Size, slices: readonly Slice[], options: FieldOptions = {}): Field {
   const round = options.round ?? 0n;
   const hi = Math.max(...slices.map(([h]) => h));
   const lo = Math.min(...slices.map(([, l]) => l));
@@ -90,15 +93,26 @@ export const insnPair = (slices: readonly Slice[], options: FieldOptions = {}): 
  * way (auipc and jalr). Little-endian instructions only.
  */
 export const adjacent = (low: Field, high: Field): Field => ({
-  name: `${low.name} | ${high.name}`, size: 8, order: 'insn', mask: low.mask | (high.mask << 32n),
-  hi: Math.max(low.hi, high.hi), lo: Math.min(low.lo, high.lo), round: 0n,
+  name: `${low.name} | ${high.name}`,
+  size: 8,
+  order: 'insn',
+  mask: low.mask | (high.mask << 32n),
+  hi: Math.max(low.hi, high.hi),
+  lo: Math.min(low.lo, high.lo),
+  round: 0n,
   insert: (word, value) => low.insert(word & ones(32), value) | (high.insert(word >> 32n, value) << 32n),
   extract: (word) => low.extract(word & ones(32)) + high.extract(word >> 32n),
 });
 
 /** No bytes at all: relocations that are accepted and ignored, or only keep state. */
 export const nothing: Field = {
-  name: '-', size: 1, order: 'data', mask: 0n, hi: 0, lo: 0, round: 0n,
+  name: '-',
+  size: 1,
+  order: 'data',
+  mask: 0n,
+  hi: 0,
+  lo: 0,
+  round: 0n,
   insert: (word) => word,
   extract: () => 0n,
 };

@@ -87,10 +87,21 @@ const noValue: Calculation = { formula: '-', value: () => 0n };
 
 /** A row that is accepted and leaves no trace. */
 export const ignore = (type: number, options: RowOptions = {}): Row => ({
-  type, action: 'ignore', calc: noValue, field: nothing, checks: [], ...options,
+  type,
+  action: 'ignore',
+  calc: noValue,
+  field: nothing,
+  checks: [],
+  ...options,
 });
 
 /** A row the kernel knows and refuses, with its own line. */
 export const refuse = (type: number, refusal: (r: Site) => Verdict, options: RowOptions = {}): Row => ({
-  type, action: 'refuse', calc: noValue, field: nothing, checks: [], refusal, ...options,
+  type,
+  action: 'refuse',
+  calc: noValue,
+  field: nothing,
+  checks: [],
+  refusal,
+  ...options,
 });

@@ -11,7 +11,8 @@ import { crashes } from './refusal.ts';
  */
 export function memoryAt(m: ModuleView, address: bigint, size: number, what: string): DataView {
   const view = moduleMemory(m, address, size);
-  if (view === undefined) throw crashes('signal 11', `${what} at 0x${address.toString(16)}, where the module has no memory`);
+  if (view === undefined)
+    throw crashes('signal 11', `${what} at 0x${address.toString(16)}, where the module has no memory`);
   return view;
 }
 

@@ -18,7 +18,15 @@ export type Config = Readonly<Record<string, boolean | number>>;
 
 /** The memory types of include/linux/module.h, and the two blobs of 6.1. */
 export type Region =
-  | 'text' | 'data' | 'rodata' | 'ro_after_init' | 'init_text' | 'init_data' | 'init_rodata' | 'core' | 'init';
+  | 'text'
+  | 'data'
+  | 'rodata'
+  | 'ro_after_init'
+  | 'init_text'
+  | 'init_data'
+  | 'init_rodata'
+  | 'core'
+  | 'init';
 
 export interface Memory {
   base: bigint;

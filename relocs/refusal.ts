@@ -1,8 +1,30 @@
 /** Error names of <asm-generic/errno*.h> that module loading can return. */
 export const errnos = {
-  EPERM: 1, ENOENT: 2, EINTR: 4, EIO: 5, ENOEXEC: 8, EBADF: 9, EAGAIN: 11, ENOMEM: 12, EFAULT: 14, EBUSY: 16,
-  EEXIST: 17, ENODEV: 19, EINVAL: 22, EFBIG: 27, ENOSPC: 28, EROFS: 30, ERANGE: 34, ENAMETOOLONG: 36, ENOSYS: 38,
-  ENODATA: 61, ENOPKG: 65, EBADMSG: 74, EOPNOTSUPP: 95, ENOKEY: 126, EKEYREJECTED: 129,
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  ENOEXEC: 8,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  ERANGE: 34,
+  ENAMETOOLONG: 36,
+  ENOSYS: 38,
+  ENODATA: 61,
+  ENOPKG: 65,
+  EBADMSG: 74,
+  EOPNOTSUPP: 95,
+  ENOKEY: 126,
+  EKEYREJECTED: 129,
 } as const;
 
 export type Errno = keyof typeof errnos;
@@ -31,4 +53,5 @@ export class Refusal extends Error {
 export class TypeRefusal extends Refusal {}
 
 /** This kernel would not survive: the outcome is a crash, with the reason why. */
-export const crashes = (how: Crash, why: string): Refusal => new Refusal('EFAULT', `this kernel would crash here: ${why}`, how);
+export const crashes = (how: Crash, why: string): Refusal =>
+  new Refusal('EFAULT', `this kernel would crash here: ${why}`, how);

@@ -42,7 +42,8 @@ export function rules(spec: RulesSpec): Rules {
   for (const [name, given] of Object.entries(spec.relocs)) {
     for (const row of (Array.isArray(given) ? given : [given]) as Row[]) {
       const at = rows.get(row.type) ?? [];
-      if (at.some((other) => other.name !== name)) throw new Error(`relocation type ${row.type} is both ${at[0]!.name} and ${name}`);
+      if (at.some((other) => other.name !== name))
+        throw new Error(`relocation type ${row.type} is both ${at[0]!.name} and ${name}`);
       at.push({ ...row, name });
       rows.set(row.type, at);
     }
@@ -51,7 +52,11 @@ export function rules(spec: RulesSpec): Rules {
   return {
     info: genericInfo,
     insnLittle: (m) => m.format.little,
-    overflow: (r) => ({ errno: 'ENOEXEC', log: [], reason: `${r.where()} has a check, and its architecture no line for it` }),
+    overflow: (r) => ({
+      errno: 'ENOEXEC',
+      log: [],
+      reason: `${r.where()} has a check, and its architecture no line for it`,
+    }),
     ...hooks,
     rows,
     writesFirst: typeof writesFirst === 'function' ? writesFirst : () => writesFirst,
@@ -74,8 +79,10 @@ export function rowFor(r: Rules, type: number, version: string, config: Config):
 export function wouldAccept(r: Rules, type: number, version: string, config: Config): string {
   for (const row of r.rows.get(type) ?? []) {
     if (row.action === 'refuse') continue;
-    if (row.since !== undefined && compareVersions(version, row.since) < 0) return `${row.name} is handled since ${row.since}`;
-    if (row.until !== undefined && compareVersions(version, row.until) >= 0) return `${row.name} is no longer handled since ${row.until}`;
+    if (row.since !== undefined && compareVersions(version, row.since) < 0)
+      return `${row.name} is handled since ${row.since}`;
+    if (row.until !== undefined && compareVersions(version, row.until) >= 0)
+      return `${row.name} is no longer handled since ${row.until}`;
     if (row.needs !== undefined && !row.needs.when(config)) return `${row.name} needs ${row.needs.config}`;
   }
   return '';

@@ -1,7 +1,7 @@
 /** One relocation at one place. */
 import { type ElfFormat, ELF_ST_BIND, ELF_ST_TYPE, signedWord, wrapWord } from './elf.ts';
 import type { Entries } from './entries.ts';
-import type { Field } from './field.ts';
+import type { Field, Size, WordOrder } from './field.ts';
 import type { Howto } from './howto.ts';
 import type { ModuleView } from './module-view.ts';
 import { crashes, type Errno, Refusal } from './refusal.ts';
@@ -103,10 +103,14 @@ export class Site {
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
     switch (size) {
-      case 1: return BigInt(this.view.getUint8(at));
-      case 2: return BigInt(this.view.getUint16(at, little));
-      case 4: return BigInt(this.view.getUint32(at, little));
-      case 8: return this.view.getBigUint64(at, little);
+      case 1:
+        return BigInt(this.view.getUint8(at));
+      case 2:
+        return BigInt(this.view.getUint16(at, little));
+      case 4:
+        return BigInt(this.view.getUint32(at, little));
+      case 8:
+        return this.view.getBigUint64(at, little);
     }
   }
 
@@ -119,10 +123,18 @@ export class Site {
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
     switch (size) {
-      case 1: this.view.setUint8(at, Number(BigInt.asUintN(8, word))); break;
-      case 2: this.view.setUint16(at, Number(BigInt.asUintN(16, word)), little); break;
-      case 4: this.view.setUint32(at, Number(BigInt.asUintN(32, word)), little); break;
-      case 8: this.view.setBigUint64(at, BigInt.asUintN(64, word), little); break;
+      case 1:
+        this.view.setUint8(at, Number(BigInt.asUintN(8, word)));
+        break;
+      case 2:
+        this.view.setUint16(at, Number(BigInt.asUintN(16, word)), little);
+        break;
+      case 4:
+        this.view.setUint32(at, Number(BigInt.asUintN(32, word)), little);
+        break;
+      case 8:
+        this.view.setBigUint64(at, BigInt.asUintN(64, word), little);
+        break;
     }
   }
 
@@ -158,7 +170,12 @@ export class Site {
   private at(size: number, delta: number): number {
     const at = this.r_offset + BigInt(delta);
     if (at < 0n || at + BigInt(size) > BigInt(this.view.byteLength))
-      throw crashes('signal 11', `${this.where()} lies outside of its section of ${this.view.byteLength} bytes, which it never checks`);
+      throw crashes(
+        'signal 11',
+        `${this.where()} lies outside of its section of ${this.view.byteLength} bytes, which it never checks`,
+      );
     return Number(at);
   }
 }
+
+const halfOf = (size: Size): 2 | 4 => (size === 8 ? 4 : 2);

@@ -17,14 +17,23 @@ function attempt(vector: Vector): Difference[] {
   try {
     return replay(vector);
   } catch (error) {
-    return [{ id: vector.id, what: 'run', expected: 'an outcome', actual: error instanceof Error ? error.message : String(error) }];
+    return [
+      {
+        id: vector.id,
+        what: 'run',
+        expected: 'an outcome',
+        actual: error instanceof Error ? error.message : String(error),
+      },
+    ];
   }
 }
 
 let passed = 0;
 let failed = 0;
 for (const folder of folders) {
-  for (const name of readdirSync(folder).filter((f) => f.endsWith('.jsonl.gz')).sort()) {
+  for (const name of readdirSync(folder)
+    .filter((f) => f.endsWith('.jsonl.gz'))
+    .sort()) {
     const cases = parseVectors(gunzipSync(readFileSync(join(folder, name))).toString());
     const shown: Difference[] = [];
     let agree = 0;

@@ -44,7 +44,9 @@ function archOfCase(file: Uint8Array): Arch {
   const arch = archOf(header, arches);
   if (arch !== undefined) return arch;
   const { e_machine, is64, little } = header;
-  throw new Error(`no architecture for e_machine ${e_machine}, ${is64 ? 64 : 32} bits, ${little ? 'little' : 'big'} endian`);
+  throw new Error(
+    `no architecture for e_machine ${e_machine}, ${is64 ? 64 : 32} bits, ${little ? 'little' : 'big'} endian`,
+  );
 }
 
 /** Kernel configuration that a case was recorded with. */
@@ -68,13 +70,21 @@ export function run(v: Vector): Outcome {
     order: file[5] === 1 ? 'little' : 'big',
     config: configOfCase(v, arch, file),
     exports: Object.entries(v.symbols).map(([name, value]) => ({
-      name, value: BigInt(value), crc: undefined, gplonly: false, namespace: '', owner: 'vmlinux',
+      name,
+      value: BigInt(value),
+      crc: undefined,
+      gplonly: false,
+      namespace: '',
+      owner: 'vmlinux',
     })),
   });
   const load = new Loading(kernel, file, {});
   const { info } = load;
   info.openSections();
-  info.index.sym = Math.max(info.sections.findIndex((s) => s.sh_type === SHT_SYMTAB), 0);
+  info.index.sym = Math.max(
+    info.sections.findIndex((s) => s.sh_type === SHT_SYMTAB),
+    0,
+  );
   info.index.str = info.section(info.index.sym).sh_link;
   info.index.mod = info.findSec('.gnu.linkonce.this_module');
   info.index.info = info.findAnySec('.modinfo');
@@ -115,7 +125,12 @@ export function run(v: Vector): Outcome {
 }
 
 /** Copies every SHF_ALLOC section to its place, at the address the case gives. */
-function toPlace(m: Module, v: Vector, placement: readonly (Placement | undefined)[], sizes: ReadonlyMap<Region, number>): void {
+function toPlace(
+  m: Module,
+  v: Vector,
+  placement: readonly (Placement | undefined)[],
+  sizes: ReadonlyMap<Region, number>,
+): void {
   m.placement = placement;
   for (const [region, { base, size }] of Object.entries(v.mem ?? {})) {
     const bytes = size ?? sizes.get(region as Region) ?? 0;
@@ -135,7 +150,8 @@ function toPlace(m: Module, v: Vector, placement: readonly (Placement | undefine
 }
 
 /** printk's %p is not comparable: what stands for an address in these lines is blotted out. */
-const blot = (log: string): string => log.replace(/\b(PC = |at |Address |range of )(0x)?[0-9a-f]+(\+0x\S+)?/g, '$1%p').trimEnd();
+const blot = (log: string): string =>
+  log.replace(/\b(PC = |at |Address |range of )(0x)?[0-9a-f]+(\+0x\S+)?/g, '$1%p').trimEnd();
 
 /** Runs a case and compares everything it recorded. */
 export function replay(v: Vector): Difference[] {
@@ -147,11 +163,14 @@ export function replay(v: Vector): Difference[] {
   const { expect } = v;
   differ('ret', expect.ret, got.ret);
   differ('stage', expect.stage, got.stage);
-  if (expect.crash !== undefined || got.crash !== undefined) differ('crash', crashKind(expect.crash), crashKind(got.crash));
+  if (expect.crash !== undefined || got.crash !== undefined)
+    differ('crash', crashKind(expect.crash), crashKind(got.crash));
   differ('log', blot(expect.log ?? ''), blot(got.log));
   differ('warns', expect.warns ?? 0, got.warns);
   for (const [name, text] of Object.entries(expect.sections ?? {})) {
-    const s = name.startsWith('#') ? got.module.sections[Number(name.slice(1))] : got.module.sections.find((x) => x.name === name);
+    const s = name.startsWith('#')
+      ? got.module.sections[Number(name.slice(1))]
+      : got.module.sections.find((x) => x.name === name);
     compareBytes(`section ${name}`, fromBase64(text), s?.bytes, differ);
   }
   for (const [name, extra] of Object.entries(expect.extra ?? {})) {
@@ -159,9 +178,15 @@ export function replay(v: Vector): Difference[] {
     compareBytes(`extra ${name}`, fromBase64(text), extraBytes(got.module, name), differ);
   }
   for (const [name, want] of Object.entries(v.layout ?? {})) {
-    const s = got.module.sections.find((x) => (name.startsWith('#') ? x.index === Number(name.slice(1)) : x.name === name));
+    const s = got.module.sections.find((x) =>
+      name.startsWith('#') ? x.index === Number(name.slice(1)) : x.name === name,
+    );
     const at = s && got.layout[s.index];
-    differ(`layout ${name}`, `${want.region}+${want.offset} size ${want.size}`, at && `${at.region}+${at.offset} size ${s.sh_size}`);
+    differ(
+      `layout ${name}`,
+      `${want.region}+${want.offset} size ${want.size}`,
+      at && `${at.region}+${at.offset} size ${s.sh_size}`,
+    );
   }
   return differences;
 }
@@ -186,7 +211,8 @@ function compareBytes(
   if (actual.length < expected.length) return differ(`${what} size`, expected.length, actual.length);
   for (let i = 0; i < expected.length; i++) {
     if (expected[i] === actual[i]) continue;
-    const window = (b: Uint8Array): string => Array.from(b.subarray(i & ~3, (i & ~3) + 12), (x) => x.toString(16).padStart(2, '0')).join('');
+    const window = (b: Uint8Array): string =>
+      Array.from(b.subarray(i & ~3, (i & ~3) + 12), (x) => x.toString(16).padStart(2, '0')).join('');
     return differ(`${what}+0x${(i & ~3).toString(16)}`, window(expected), window(actual));
   }
 }

@@ -16,7 +16,9 @@ export interface Vector {
   readonly dp?: string;
   readonly cls?: string;
   readonly types?: readonly number[];
-  readonly layout?: Readonly<Record<string, { readonly region: string; readonly offset: number; readonly size: number }>>;
+  readonly layout?: Readonly<
+    Record<string, { readonly region: string; readonly offset: number; readonly size: number }>
+  >;
   readonly expect: {
     readonly ret: number | 'crash';
     readonly stage?: 'frob' | 'symbols' | 'relocate';
@@ -31,7 +33,10 @@ export interface Vector {
 
 /** Reads a .jsonl text; blank lines are passed over. */
 export function parseVectors(text: string): Vector[] {
-  return text.split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as Vector);
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => JSON.parse(line) as Vector);
 }
 
 export function fromBase64(text: string): Uint8Array {
