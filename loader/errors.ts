@@ -1,4 +1,4 @@
-import { type Crash, type Errno, errnos, Refusal } from '../relocs/refusal.ts';
+import { type Crash, type Errno, errnos, type Refusal } from '../relocs/refusal.ts';
 
 export { type Errno, errnos } from '../relocs/refusal.ts';
 

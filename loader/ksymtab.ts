@@ -14,8 +14,8 @@ export const sizeofKernelSymbol = (m: Module): number =>
   m.kernel.arch.prel32Exports ? 12 : 3 * sizeofAddr(m.format);
 
 /** num_syms of find_module_sections(): entries of a table, floor(size / entry). */
-export function exportCount(m: Module, info: LoadInfo, table: '__ksymtab' | '__ksymtab_gpl'): number {
-  return Math.floor(info.section(info.findSec(table)).sh_size / sizeofKernelSymbol(m));
+export function exportCount(m: Module, info: LoadInfo, name: '__ksymtab' | '__ksymtab_gpl'): number {
+  return Math.floor(info.section(info.findSec(name)).sh_size / sizeofKernelSymbol(m));
 }
 
 /** The entries of a module's tables. */

@@ -33,7 +33,7 @@ let failed = 0;
 for (const folder of folders) {
   for (const name of readdirSync(folder)
     .filter((f) => f.endsWith('.jsonl.gz'))
-    .sort()) {
+    .toSorted()) {
     const cases = parseVectors(gunzipSync(readFileSync(join(folder, name))).toString());
     const shown: Difference[] = [];
     let agree = 0;
