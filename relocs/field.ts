@@ -8,10 +8,10 @@ import { bits, ones, signExtend } from './bits.ts';
 export type Slice = readonly [hi: number, lo: number, at: number];
 
 /**
- * How the word lies in memory: the module's data order, the order of instructions, or two halfwords in the order of
- * instructions, the upper one first (Thumb-2).
+ * How the word lies in memory: the module's data order, the order of instructions, or two halfwords or two words in the
+ * order of instructions, the upper one first (Thumb-2, middle-endian words; pairs of instructions).
  */
-export type WordOrder = 'data' | 'insn' | 'halfwords';
+export type WordOrder = 'data' | 'insn' | 'halfwords' | 'words';
 
 /** Bytes of a word. */
 export type Size = 1 | 2 | 3 | 4 | 8;
@@ -72,7 +72,7 @@ export function field(size: Size, slices: readonly Slice[], options: FieldOption
   return { name, size, order, mask, hi, lo, slices, round, ...(keeps !== undefined && { keeps }), insert, extract };
 }
 
-const data = (size: 1 | 2 | 4 | 8): Field =>
+const data = (size: Size): Field =>
   field(size, [[size * 8 - 1, 0, 0]], { name: `word${size * 8}`, order: 'data' });
 
 /** Whole words of the module's data order. */

@@ -98,8 +98,9 @@ export class Site {
   }
 
   /** Reads `size` bytes at P + `delta`, unsigned. */
-  read(size: 1 | 2 | 4 | 8, order: Field['order'] = 'data', delta = 0): bigint {
+  read(size: Size, order: WordOrder = 'data', delta = 0): bigint {
     if (order === 'halfwords') return (this.read(2, 'insn', delta) << 16n) | this.read(2, 'insn', delta + 2);
+    if (order === 'words') return (this.read(4, 'insn', delta) << 32n) | this.read(4, 'insn', delta + 4);
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
     switch (size) {
@@ -107,6 +108,11 @@ export class Site {
         return BigInt(this.view.getUint8(at));
       case 2:
         return BigInt(this.view.getUint16(at, little));
+      case 3: {
+        const [low, high] = little ? [at, at + 2] : [at + 2, at];
+        const upper = (this.view.getUint8(high) << 8) | this.view.getUint8(at + 1);
+        return BigInt((upper << 8) | this.view.getUint8(low));
+      }
       case 4:
         return BigInt(this.view.getUint32(at, little));
       case 8:
@@ -115,10 +121,14 @@ export class Site {
   }
 
   /** Writes the low `size` bytes of `word` at P + `delta`. */
-  write(size: 1 | 2 | 4 | 8, word: bigint, order: Field['order'] = 'data', delta = 0): void {
+  write(size: Size, word: bigint, order: WordOrder = 'data', delta = 0): void {
     if (order === 'halfwords') {
       this.write(2, word >> 16n, 'insn', delta);
       return this.write(2, word, 'insn', delta + 2);
+    }
+    if (order === 'words') {
+      this.write(4, word >> 32n, 'insn', delta);
+      return this.write(4, word, 'insn', delta + 4);
     }
     const at = this.at(size, delta);
     const little = order === 'insn' ? this.run.rules.insnLittle(this.module) : this.format.little;
@@ -128,6 +138,11 @@ export class Site {
         break;
       case 2:
         this.view.setUint16(at, Number(BigInt.asUintN(16, word)), little);
+        break;
+      case 3:
+        this.view.setUint8(little ? at : at + 2, Number(word & 0xffn));
+        this.view.setUint8(at + 1, Number((word >> 8n) & 0xffn));
+        this.view.setUint8(little ? at + 2 : at, Number((word >> 16n) & 0xffn));
         break;
       case 4:
         this.view.setUint32(at, Number(BigInt.asUintN(32, word)), little);
@@ -177,5 +192,3 @@ export class Site {
     return Number(at);
   }
 }
-
-const halfOf = (size: Size): 2 | 4 => (size === 8 ? 4 : 2);
