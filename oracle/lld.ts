@@ -35,6 +35,8 @@ export interface LinkResult {
   readonly sections: ReadonlyMap<number, Uint8Array>;
   /** Sections to which the linker appended thunks: their calls differ from the kernel's by design. */
   readonly thunks: readonly number[];
+  /** Those thunks: the bytes behind each of these sections. */
+  readonly appended: ReadonlyMap<number, Uint8Array>;
   /** Address and size of what the linker built by itself (GOT, PLT), when it did. */
   readonly spare: { readonly address: bigint; readonly size: number } | undefined;
   /** Everything ld.lld said, one message each: out of range, undefined symbol, misaligned. It linked all the same. */
@@ -57,7 +59,7 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
   const { ko, addresses, symbols } = request;
   const copy = relinkable(ko, addresses);
   const sections = new Map<number, Uint8Array>();
-  if (copy.placed.length === 0) return { sections, thunks: [], spare: undefined, messages: [] };
+  if (copy.placed.length === 0) return { sections, thunks: [], appended: new Map(), spare: undefined, messages: [] };
 
   const dir = await mkdtemp(join(tmpdir(), 'komulator-lld-'));
   try {
@@ -72,20 +74,21 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
     const linked = await readFile(output).catch(() => undefined);
     if (linked === undefined) throw new LinkError(`ld.lld made no output:\n${stderr}`);
     const image = openElfImage(linked);
-    const thunks: number[] = [];
+    const appended = new Map<number, Uint8Array>();
     for (const { index, name, address, size, nobits } of copy.placed) {
       const section = image.section(name);
       if (section === undefined || section.sh_addr !== address) {
         throw new LinkError(`ld.lld put section ${index} at 0x${section?.sh_addr.toString(16)}\n${stderr}`);
       }
-      if (section.bytes.length > size) thunks.push(index);
+      if (section.bytes.length > size) appended.set(index, section.bytes.slice(size));
       if (!nobits && section.bytes.length < size) throw new LinkError(`ld.lld shrank section ${index}\n${stderr}`);
       if (!nobits) sections.set(index, section.bytes.slice(0, size));
     }
     const own = image.section('.spare');
     return {
       sections,
-      thunks,
+      thunks: [...appended.keys()],
+      appended,
       spare: own === undefined ? undefined : { address: own.sh_addr, size: own.bytes.length },
       messages: stderr
         .split(/^(?=\S*ld\.lld\S*: )/m)
