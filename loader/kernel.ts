@@ -45,6 +45,8 @@ export interface KernelOptions {
   /** sizeof(struct module); not given: as vermagic. */
   readonly structModuleSize?: number;
   readonly exports?: Iterable<KernelExport>;
+  /** All symbols of vmlinux in order of address, for livepatches; default, its exports. */
+  readonly kallsyms?: Iterable<readonly [name: string, value: bigint]>;
   /** module_blacklist= of the command line. */
   readonly blacklist?: readonly string[];
   /** Bytes that all modules together may have in .data..percpu (PERCPU_MODULE_RESERVE); default, no limit. */
@@ -95,6 +97,7 @@ export class Kernel {
   readonly log: string[] = [];
   readonly percpu: PercpuArea;
   private readonly onceSaid = new Set<string>();
+  private readonly symbols: Map<string, bigint[]> | undefined;
 
   constructor(options: KernelOptions) {
     const { arch } = options;
@@ -111,6 +114,14 @@ export class Kernel {
     this.ram = options.ram ?? 1 << 28;
     this.percpu = new PercpuArea(this.area.percpu, options.percpuReserve);
     this.addExports(options.exports ?? []);
+    if (options.kallsyms !== undefined) {
+      this.symbols = new Map();
+      for (const [name, value] of options.kallsyms) {
+        const same = this.symbols.get(name);
+        if (same === undefined) this.symbols.set(name, [value]);
+        else same.push(value);
+      }
+    }
   }
 
   /** Module, kernel image and per-CPU addresses of this kernel. */
@@ -130,6 +141,13 @@ export class Kernel {
       const value = e.value ?? base + BigInt(this.exports.size * 16);
       this.exports.set(e.name, { ...e, value, owner: undefined });
     }
+  }
+
+  /** kallsyms_on_each_match_symbol(): addresses of all symbols of vmlinux with that name. */
+  kallsyms(name: string): readonly bigint[] {
+    if (this.symbols !== undefined) return this.symbols.get(name) ?? [];
+    const exported = this.exports.get(name);
+    return exported === undefined ? [] : [exported.value];
   }
 
   /** printk. */

@@ -6,6 +6,7 @@ import { type Refusal, TypeRefusal } from '../relocs/refusal.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Run } from '../relocs/site.ts';
 import type { CheckId } from './errors.ts';
+import { klpApplySectionRelocs } from './livepatch.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
 
@@ -24,11 +25,14 @@ export function relocationSections(m: Module, pcpu: number): Section[] {
 /**
  * apply_relocations(); stops at the first refusal.
  *
- * @throws LoadError C87, C89, C90
+ * @throws LoadError C87, C88, C89, C90
  */
 export function applyRelocations(load: Loading, m: Module): void {
   for (const s of relocationSections(m, load.info.index.pcpu)) {
-    if ((s.sh_flags & SHF_RELA_LIVEPATCH) !== 0) continue;
+    if ((s.sh_flags & SHF_RELA_LIVEPATCH) !== 0) {
+      klpApplySectionRelocs(load, m, s, checkOf);
+      continue;
+    }
     const rela = s.sh_type === SHT_RELA;
     if (!m.kernel.arch.forms.includes(rela ? 'RELA' : 'REL'))
       throw load.fail('ENOEXEC', 'C87', `module ${m.name}: REL relocation unsupported`, `${s.name} holds SHT_${rela ? 'RELA' : 'REL'} entries, which ${m.kernel.arch.name} does not use`);
