@@ -68,15 +68,16 @@ export const signatureSize = (s: ModuleSignature): number => s.sig_len + 12 + SI
 
 const dmesg = ({ log }: Attempt): string[] => log.map((line) => `dmesg: ${line}`);
 
-/** What insmod prints, what dmesg shows, and a sentence for people. */
-export function failureLines(done: Attempt, opened: OpenKernel, io: Io): void {
+/** What insmod prints, what dmesg shows, and a sentence for people; all but dmesg on stderr unless told otherwise. */
+export function failureLines(done: Attempt, opened: OpenKernel, io: Io, say: Io['print'] = io.complain): void {
   const error = done.error!;
-  io.complain(io.paintError('red', `insmod: ERROR: could not insert module ${done.file}: ${insmodError(error.errno)}`));
+  const paint = say === io.print ? io.paint : io.paintError;
+  say(paint('red', `insmod: ERROR: could not insert module ${done.file}: ${insmodError(error.errno)}`));
   for (const line of dmesg(done)) io.print(line);
   const step = error.step === undefined ? '' : `, ${error.step}()`;
-  io.complain(`    ${error.errno} (${error.ret}), check ${error.check}${step}: ${error.reason}`);
-  if (error.crash !== undefined) io.complain(`    a real kernel would have gone down here (${error.crash})`);
-  for (const line of hints(done, opened)) io.complain(`    ${line}`);
+  say(`    ${error.errno} (${error.ret}), check ${error.check}${step}: ${error.reason}`);
+  if (error.crash !== undefined) say(`    a real kernel would have gone down here (${error.crash})`);
+  for (const line of hints(done, opened)) say(`    ${line}`);
 }
 
 /** What the person at the keyboard can do about symbols that were not found. */
