@@ -1,11 +1,29 @@
-/** Everything before memory is allocated: module_sig_check(), blacklist, rewrite_section_headers(), check_modinfo(). */
+/** Everything before memory is allocated: the system call, module_sig_check(), blacklist, rewrite_section_headers(), check_modinfo(). */
 import { SHF_ALLOC } from '../relocs/elf.ts';
+import { holdsEhdr } from './load-info.ts';
 import type { Loading } from './loading.ts';
 import { sameMagic } from './modinfo.ts';
 import { stripSignature } from './signature.ts';
 import { findSymbol } from './symbols.ts';
-import { MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC } from './validate.ts';
+import { MODULE_INIT_COMPRESSED_FILE, MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC } from './validate.ts';
 import { SymbolVersions } from './versions.ts';
+
+/**
+ * What the system calls look at before load_module(). init_module() wants room for an ELF header; finit_module() known
+ * flags and a file that is not empty.
+ *
+ * @throws LoadError C02, C07, C18
+ */
+export function checkCall(load: Loading): void {
+  const { info, options } = load;
+  if (options.call === 'init_module') {
+    if (!holdsEhdr(info)) throw load.fail('ENOEXEC', 'C18', undefined, 'the image is shorter than an ELF header');
+    return;
+  }
+  const known = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE;
+  if ((load.flags & ~known) !== 0) throw load.fail('EINVAL', 'C02', undefined, `finit_module() knows no flags 0x${(load.flags & ~known).toString(16)}`);
+  if (info.len === 0) throw load.fail('EINVAL', 'C07', undefined, 'the file is empty');
+}
 
 /** The process that a lockdown message names. */
 export const COMM = 'insmod';

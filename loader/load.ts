@@ -8,7 +8,7 @@
 import {
   enforceRwxSections, freeMemory, frobArchSections, layoutAndMove, markSections, percpuModalloc, percpuModfree,
 } from './allocate.ts';
-import { checkBlacklist, checkLivepatch, checkModinfo, checkModstructVersion, moduleSigCheck, rewriteSectionHeaders } from './early.ts';
+import { checkBlacklist, checkCall, checkLivepatch, checkModinfo, checkModstructVersion, moduleSigCheck, rewriteSectionHeaders } from './early.ts';
 import {
   checkExportSymbolSections, completeFormation, findModuleSections, klpModuleComing, modSysfsSetup, parseModuleArgs, postRelocation, setupModinfo,
 } from './formation.ts';
@@ -43,6 +43,9 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
   const at = (step: string): string => (load.step = step);
 
   try {
+    at(options.call ?? 'finit_module');
+    checkCall(load);
+
     // The signature comes first: it needs nothing but the length, and everything after it sees the file without it.
     at('module_sig_check');
     const sigOk = moduleSigCheck(load);

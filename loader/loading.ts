@@ -9,7 +9,9 @@ import type { OnResolved } from './symbols.ts';
 import type { Trace } from '../relocs/apply.ts';
 
 export interface LoadOptions {
-  /** Flags of finit_module(2): 1 ignore modversions, 2 ignore vermagic. */
+  /** The system call; default, finit_module. */
+  readonly call?: 'init_module' | 'finit_module';
+  /** Flags of finit_module(2): 1 ignore modversions, 2 ignore vermagic, 4 compressed (the file is given unpacked). */
   readonly flags?: number;
   /** Module parameters, as insmod passes them. */
   readonly params?: string;
@@ -48,7 +50,7 @@ export class Loading {
   }
 
   get flags(): number {
-    return this.options.flags ?? 0;
+    return this.options.call === 'init_module' ? 0 : (this.options.flags ?? 0);
   }
 
   /** printk during this load. */

@@ -12,6 +12,7 @@ import type { LoadInfo, RawShdr } from './load-info.ts';
 /** Flags of finit_module(2). */
 export const MODULE_INIT_IGNORE_MODVERSIONS = 1;
 export const MODULE_INIT_IGNORE_VERMAGIC = 2;
+export const MODULE_INIT_COMPRESSED_FILE = 4;
 
 const NAMELESS = '(missing .modinfo section or name field)';
 
