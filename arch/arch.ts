@@ -42,6 +42,13 @@ export interface RecordedWith {
   readonly live: boolean;
 }
 
+/** struct exception_table_entry */
+export interface Extable {
+  /** Bytes. */
+  readonly size: number;
+  readonly relative: boolean | 'insn';
+}
+
 export interface Hooks {
   /** elf_check_arch(): default, e_machine is one of the architecture's. */
   accepts?(header: HeaderFacts, config: Config): boolean;
@@ -90,7 +97,7 @@ export interface ArchSpec extends RulesSpec, Hooks {
    * struct exception_table_entry; default, two absolute words. Relative: insn and fixup are 32-bit offsets from
    * themselves, or insn alone is. Absolute: insn is half of the entry.
    */
-  readonly extable?: { readonly size: number; readonly relative: boolean | 'insn' };
+  readonly extable?: Extable | ((version: Version) => Extable | undefined);
   readonly moduleArea: (version: Version, config: Config) => ModuleArea;
   /** Bytes of a page: mod_mem regions are page-aligned. */
   readonly pageSize?: number;
@@ -122,6 +129,10 @@ export function defineArch(spec: ArchSpec): Arch {
 /** The switches of an architecture's kernel that differ from the common defaults. */
 export const configOf = (arch: Arch, version: Version): Config =>
   typeof arch.config === 'function' ? arch.config(version) : (arch.config ?? {});
+
+/** The exception table entries of an architecture's kernel. */
+export const extableOf = (arch: Arch, version: Version): Extable =>
+  (typeof arch.extable === 'function' ? arch.extable(version) : arch.extable) ?? { size: arch.is64 ? 16 : 8, relative: false };
 
 /** elf_check_arch() of an architecture. */
 export const acceptsHeader = (arch: Arch, header: HeaderFacts, config: Config): boolean =>

@@ -4,6 +4,7 @@ import type { Arch } from './arch.ts';
 import { arm } from './arm.ts';
 import { arm64 } from './arm64.ts';
 import { csky } from './csky.ts';
+import { loongarch32, loongarch64 } from './loongarch.ts';
 import { m68k } from './m68k.ts';
 import { mips, mips64 } from './mips.ts';
 import { openrisc } from './openrisc.ts';
@@ -15,7 +16,7 @@ import { i386, x86_64 } from './x86.ts';
 
 export type { Arch, ArchSpec, HeaderFacts, Hooks, ModuleArea } from './arch.ts';
 export { archOf, headerFacts } from './arch-of.ts';
-export { acceptsHeader, configOf, defineArch, isExitSection, isInitSection } from './arch.ts';
+export { acceptsHeader, configOf, defineArch, extableOf, isExitSection, isInitSection } from './arch.ts';
 
 export const arches: readonly Arch[] = [
   x86_64,
@@ -34,4 +35,6 @@ export const arches: readonly Arch[] = [
   openrisc,
   mips,
   mips64,
+  loongarch64,
+  loongarch32,
 ];

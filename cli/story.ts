@@ -1,12 +1,23 @@
 /** What each step of load_module() did, in the words of this module's numbers. */
+import { extableOf } from '../arch/index.ts';
 import type { ResolvedExport } from '../loader/kernel.ts';
 import type { Loading } from '../loader/loading.ts';
 import { modinfoStrings } from '../loader/modinfo.ts';
 import type { Module } from '../loader/module.ts';
 import { SymbolVersions } from '../loader/versions.ts';
 import {
-  ELF_ST_BIND, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA, SHT_STRTAB,
-  SHT_SYMTAB, STB_WEAK,
+  ELF_ST_BIND,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHN_ABS,
+  SHN_UNDEF,
+  SHT_NOBITS,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  STB_WEAK,
 } from '../relocs/elf.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Section } from '../relocs/section.ts';
@@ -72,16 +83,24 @@ export class Story {
   }
 }
 
-const told = (lines: readonly string[], facts: Told['facts'] = {}, detail: Told['detail'] = () => []): Told => ({ lines, detail, facts });
+const told = (lines: readonly string[], facts: Told['facts'] = {}, detail: Told['detail'] = () => []): Told => ({
+  lines,
+  detail,
+  facts,
+});
 
 const list = (names: readonly string[], most = 12): string =>
   names.length <= most ? names.join(', ') : `${names.slice(0, most).join(', ')} and ${names.length - most} more`;
 
 function signature({ load, fileSize }: Story): Told {
   const s = load.signature;
-  if (!load.kernel.switch('MODULE_SIG')) return told(['This kernel does not look for signatures (CONFIG_MODULE_SIG is off).'], { checked: false });
+  if (!load.kernel.switch('MODULE_SIG'))
+    return told(['This kernel does not look for signatures (CONFIG_MODULE_SIG is off).'], { checked: false });
   if (s === undefined)
-    return told([`The file has ${count(fileSize, 'byte')}. No signature is appended to it, which taints the kernel.`], { file: fileSize, signature: null });
+    return told([`The file has ${count(fileSize, 'byte')}. No signature is appended to it, which taints the kernel.`], {
+      file: fileSize,
+      signature: null,
+    });
   const size = signatureSize(s);
   return told(
     [
@@ -93,11 +112,20 @@ function signature({ load, fileSize }: Story): Told {
 }
 
 const typeNames: Readonly<Record<number, string>> = {
-  0: 'NULL', 1: 'PROGBITS', [SHT_SYMTAB]: 'SYMTAB', [SHT_STRTAB]: 'STRTAB', [SHT_RELA]: 'RELA', 7: 'NOTE', [SHT_NOBITS]: 'NOBITS', [SHT_REL]: 'REL',
+  0: 'NULL',
+  1: 'PROGBITS',
+  [SHT_SYMTAB]: 'SYMTAB',
+  [SHT_STRTAB]: 'STRTAB',
+  [SHT_RELA]: 'RELA',
+  7: 'NOTE',
+  [SHT_NOBITS]: 'NOBITS',
+  [SHT_REL]: 'REL',
 };
 
 const flagText = (s: Section): string =>
-  ((s.sh_flags & SHF_ALLOC) === 0 ? '' : 'A') + ((s.sh_flags & SHF_WRITE) === 0 ? '' : 'W') + ((s.sh_flags & SHF_EXECINSTR) === 0 ? '' : 'X');
+  ((s.sh_flags & SHF_ALLOC) === 0 ? '' : 'A') +
+  ((s.sh_flags & SHF_WRITE) === 0 ? '' : 'W') +
+  ((s.sh_flags & SHF_EXECINSTR) === 0 ? '' : 'X');
 
 function elf({ load }: Story): Told {
   const { info, kernel } = load;
@@ -111,7 +139,11 @@ function elf({ load }: Story): Told {
       `${count(sections.length, 'section')}: ${inMemory.length} to be kept in memory, ${relocs.length} with relocations. ${count(symbols, 'symbol')}.`,
     ],
     { name: info.name ?? null, sections: sections.length, alloc: inMemory.length, symbols },
-    () => sections.map((s) => `${String(s.index).padStart(4)}  ${s.name.padEnd(32)} ${(typeNames[s.sh_type] ?? hex(s.sh_type)).padEnd(10)} ${flagText(s).padEnd(3)} offset ${hex(s.sh_offset).padEnd(9)} size ${hex(s.sh_size)}`),
+    () =>
+      sections.map(
+        (s) =>
+          `${String(s.index).padStart(4)}  ${s.name.padEnd(32)} ${(typeNames[s.sh_type] ?? hex(s.sh_type)).padEnd(10)} ${flagText(s).padEnd(3)} offset ${hex(s.sh_offset).padEnd(9)} size ${hex(s.sh_size)}`,
+      ),
   );
 }
 
@@ -136,15 +168,27 @@ function early({ load }: Story): Told {
       `${crcs} ${layout === undefined ? 'This kernel has no CRC for module_layout, so struct module is not compared.' : 'The CRC of module_layout, which stands for struct module, agrees.'}`,
       `License: ${info.modinfo('license') ?? 'none'}. Depends on: ${info.modinfo('depends') || 'no other module'}.`,
     ],
-    { vermagic: magic ?? null, crcs: versions.size, extended: versions.extended, license: info.modinfo('license') ?? null },
-    () => ['.modinfo:', ...strings.map((line) => `  ${line}`), `CRCs: ${versions.size}`, ...Array.from(versions.entries(), ([name, crc]) => `  0x${crc.toString(16).padStart(8, '0')}  ${name}`)],
+    {
+      vermagic: magic ?? null,
+      crcs: versions.size,
+      extended: versions.extended,
+      license: info.modinfo('license') ?? null,
+    },
+    () => [
+      '.modinfo:',
+      ...strings.map((line) => `  ${line}`),
+      `CRCs: ${versions.size}`,
+      ...Array.from(versions.entries(), ([name, crc]) => `  0x${crc.toString(16).padStart(8, '0')}  ${name}`),
+    ],
   );
 }
 
 function frob({ load, m, resized }: { load: Loading; m: Module; resized: readonly Section[] }): Told {
   const { arch } = load.kernel;
-  if (arch.frobSections === undefined) return told([`${arch.name} needs no PLT and no GOT: there is nothing to size.`], { sized: [] });
-  if (resized.length === 0) return told(['The architecture counted what its PLT and GOT need: nothing.'], { sized: [] });
+  if (arch.frobSections === undefined)
+    return told([`${arch.name} needs no PLT and no GOT: there is nothing to size.`], { sized: [] });
+  if (resized.length === 0)
+    return told(['The architecture counted what its PLT and GOT need: nothing.'], { sized: [] });
   const row = (s: Section): string => `${s.name} ${count(s.sh_size, 'byte')}`;
   return told(
     [`Relocations are counted to size the tables that the loader will fill: ${resized.map(row).join(', ')}.`],
@@ -164,10 +208,13 @@ function layout({ m }: Story): Told {
   return told(
     ['Sections are sorted into regions by what may be done with them, and copied to where they will stay:', ...lines],
     { regions, sections },
-    () => regions.flatMap(({ region, base, size }) => [
-      `${region} ${address(m, base)}, ${size} bytes`,
-      ...sections.filter((s) => s.region === region).map((s) => `  ${address(m, s.addr)}  ${hex(s.size).padStart(9)}  ${s.name}`),
-    ]),
+    () =>
+      regions.flatMap(({ region, base, size }) => [
+        `${region} ${address(m, base)}, ${size} bytes`,
+        ...sections
+          .filter((s) => s.region === region)
+          .map((s) => `  ${address(m, s.addr)}  ${hex(s.size).padStart(9)}  ${s.name}`),
+      ]),
   );
 }
 
@@ -175,7 +222,9 @@ const unformed = ({ m }: Story): Told =>
   told(
     [
       `${m.name} is put at the head of the list of modules, UNFORMED: the name is taken, nobody can use it yet.`,
-      m.taints.size === 0 ? 'It does not taint the kernel.' : `It taints the kernel: ${[...m.taints].join(', ')} (${m.taintLetters}).`,
+      m.taints.size === 0
+        ? 'It does not taint the kernel.'
+        : `It taints the kernel: ${[...m.taints].join(', ')} (${m.taintLetters}).`,
     ],
     { state: m.state, taints: [...m.taints] },
   );
@@ -183,25 +232,49 @@ const unformed = ({ m }: Story): Told =>
 const percpu = ({ m }: Story): Told =>
   m.percpu === undefined
     ? told(['No per-CPU data.'], { percpu: null })
-    : told([`${count(m.percpu.size, 'byte')} of per-CPU data at ${hex(m.percpu.cookie)}, for each CPU once.`], { percpu: m.percpu });
+    : told([`${count(m.percpu.size, 'byte')} of per-CPU data at ${hex(m.percpu.cookie)}, for each CPU once.`], {
+        percpu: m.percpu,
+      });
 
 /** Sections that find_module_sections() and its neighbours look for, and what is in them. */
 const optional: Readonly<Record<string, string>> = {
-  __param: 'parameters', __ksymtab: 'exports', __ksymtab_gpl: 'GPL-only exports', __ksymtab_strings: 'names of exports', __kcrctab: 'CRCs of exports',
-  __kcrctab_gpl: 'CRCs of GPL-only exports', __kflagstab: 'flags of exports', '.ctors': 'constructors', '.init_array': 'constructors',
-  __tracepoints_ptrs: 'tracepoints', __jump_table: 'static branches', _ftrace_events: 'trace events', __ex_table: 'exception table',
-  __bug_table: 'places of BUG and WARN', __mcount_loc: 'ftrace call sites', __patchable_function_entries: 'ftrace call sites',
-  '.static_call_sites': 'static calls', __dyndbg: 'dynamic debug messages', '.altinstructions': 'alternatives', '.orc_unwind': 'stack unwinding',
-  __trace_printk_fmt: 'trace_printk formats', __srcu_struct_ptrs: 'SRCU structures', '.note.gnu.build-id': 'build id',
+  __param: 'parameters',
+  __ksymtab: 'exports',
+  __ksymtab_gpl: 'GPL-only exports',
+  __ksymtab_strings: 'names of exports',
+  __kcrctab: 'CRCs of exports',
+  __kcrctab_gpl: 'CRCs of GPL-only exports',
+  __kflagstab: 'flags of exports',
+  '.ctors': 'constructors',
+  '.init_array': 'constructors',
+  __tracepoints_ptrs: 'tracepoints',
+  __jump_table: 'static branches',
+  _ftrace_events: 'trace events',
+  __ex_table: 'exception table',
+  __bug_table: 'places of BUG and WARN',
+  __mcount_loc: 'ftrace call sites',
+  __patchable_function_entries: 'ftrace call sites',
+  '.static_call_sites': 'static calls',
+  __dyndbg: 'dynamic debug messages',
+  '.altinstructions': 'alternatives',
+  '.orc_unwind': 'stack unwinding',
+  __trace_printk_fmt: 'trace_printk formats',
+  __srcu_struct_ptrs: 'SRCU structures',
+  '.note.gnu.build-id': 'build id',
 };
 
 function found({ m }: Story): Told {
   const rows = m.sections.flatMap((s) => {
     const what = optional[s.name];
-    return what === undefined || (s.sh_flags & SHF_ALLOC) === 0 || s.sh_size === 0 ? [] : [{ section: s.name, size: s.sh_size, what }];
+    return what === undefined || (s.sh_flags & SHF_ALLOC) === 0 || s.sh_size === 0
+      ? []
+      : [{ section: s.name, size: s.sh_size, what }];
   });
-  if (rows.length === 0) return told(['None of the optional sections is there: no parameters, no exports, no tables.'], { found: [] });
-  const lines = rows.map(({ section, size, what }) => `  ${section.padEnd(28)} ${String(size).padStart(7)} bytes  ${what}`);
+  if (rows.length === 0)
+    return told(['None of the optional sections is there: no parameters, no exports, no tables.'], { found: [] });
+  const lines = rows.map(
+    ({ section, size, what }) => `  ${section.padEnd(28)} ${String(size).padStart(7)} bytes  ${what}`,
+  );
   return told(['Sections that have a meaning to the kernel:', ...lines], { found: rows });
 }
 
@@ -236,15 +309,17 @@ function symbols({ m, resolved }: Story): Told {
   for (const [owner, names] of owners) lines.push(`${names.length} found in ${owner}: ${list(names, 8)}.`);
   if (owners.size === 0) lines.push('It refers to nothing outside of itself.');
   if (weak.length > 0) lines.push(`Nobody has ${list(weak)}: weak, so 0 will do.`);
-  if (m.targets.size > 0) lines.push(`It now holds a reference on ${[...m.targets].map(({ name }) => name).join(', ')}.`);
+  if (m.targets.size > 0)
+    lines.push(`It now holds a reference on ${[...m.targets].map(({ name }) => name).join(', ')}.`);
   return told(
     lines,
     { ...counts, weak, owners: Object.fromEntries([...owners].map(([owner, names]) => [owner, names.length])) },
-    () => resolved.map(({ name, symbol }) => {
-      const crc = symbol.crc === undefined ? '' : `  CRC 0x${symbol.crc.toString(16).padStart(8, '0')}`;
-      const namespace = symbol.namespace === '' ? '' : `  namespace ${symbol.namespace}`;
-      return `${address(m, symbol.value)}  ${name.padEnd(32)} ${symbol.owner?.name ?? 'vmlinux'}${symbol.gplonly ? '  GPL only' : ''}${crc}${namespace}`;
-    }),
+    () =>
+      resolved.map(({ name, symbol }) => {
+        const crc = symbol.crc === undefined ? '' : `  CRC 0x${symbol.crc.toString(16).padStart(8, '0')}`;
+        const namespace = symbol.namespace === '' ? '' : `  namespace ${symbol.namespace}`;
+        return `${address(m, symbol.value)}  ${name.padEnd(32)} ${symbol.owner?.name ?? 'vmlinux'}${symbol.gplonly ? '  GPL only' : ''}${crc}${namespace}`;
+      }),
   );
 }
 
@@ -259,7 +334,11 @@ function relocations({ applied, relocations: all }: Story): Told {
   if (written < total) lines.push(`  ${String(total - written).padStart(7)}  accepted, and nothing written`);
   return told(
     lines,
-    { relocations: total, types: Object.fromEntries(types.map(([row, n]) => [row.name, n])), sections: Object.fromEntries(all.map(({ run }) => [run.section.name, run.entries.count])) },
+    {
+      relocations: total,
+      types: Object.fromEntries(types.map(([row, n]) => [row.name, n])),
+      sections: Object.fromEntries(all.map(({ run }) => [run.section.name, run.entries.count])),
+    },
     () => [
       'number  place                        type                         symbol and addend',
       ...all.flatMap((n) => Array.from({ length: n.run.entries.count }, (_, i) => entryLine(n, i))),
@@ -270,12 +349,14 @@ function relocations({ applied, relocations: all }: Story): Told {
 function post({ load, m }: Story): Told {
   const extable = load.info.findSec('__ex_table');
   const lines: string[] = [];
-  if (extable !== 0) {
-    const size = load.kernel.arch.extable?.size ?? (m.format.is64 ? 16 : 8);
-    lines.push(`The exception table, ${count(Math.floor(load.info.section(extable).sh_size / size), 'entry', 'entries')}, is sorted by address.`);
-  }
+  if (extable !== 0)
+    lines.push(
+      `The exception table, ${count(load.info.section(extable).sh_size, 'byte')}, is sorted by the address of the instruction.`,
+    );
   if (m.percpu !== undefined) lines.push('The per-CPU section is copied to every CPU.');
-  lines.push(`module_finalize() of ${load.kernel.arch.name} has its turn${load.kernel.arch.finalize === undefined ? ' and only patches code for the CPU it runs on.' : '.'}`);
+  lines.push(
+    `module_finalize() of ${load.kernel.arch.name} has its turn${load.kernel.arch.finalize === undefined ? ' and only patches code for the CPU it runs on.' : '.'}`,
+  );
   return told(lines, { extable: extable !== 0 });
 }
 
@@ -283,11 +364,26 @@ function formation({ m }: Story): Told {
   const names = m.exports.map(({ name, gplonly }) => (gplonly ? `${name} (GPL only)` : name));
   return told(
     [
-      names.length === 0 ? 'It exports nothing.' : `None of its ${count(names.length, 'export')} exists already: ${list(names)}.`,
+      names.length === 0
+        ? 'It exports nothing.'
+        : `None of its ${count(names.length, 'export')} exists already: ${list(names)}.`,
       'Its memory gets its final protection, and its state is COMING: others may see it.',
     ],
-    { exports: m.exports.map(({ name, value, crc, gplonly, namespace }) => ({ name, value, crc: crc ?? null, gplonly, namespace })), state: m.state },
-    () => m.exports.map((e) => `${address(m, e.value)}  ${e.name}${e.gplonly ? '  GPL only' : ''}${e.namespace === '' ? '' : `  namespace ${e.namespace}`}`),
+    {
+      exports: m.exports.map(({ name, value, crc, gplonly, namespace }) => ({
+        name,
+        value,
+        crc: crc ?? null,
+        gplonly,
+        namespace,
+      })),
+      state: m.state,
+    },
+    () =>
+      m.exports.map(
+        (e) =>
+          `${address(m, e.value)}  ${e.name}${e.gplonly ? '  GPL only' : ''}${e.namespace === '' ? '' : `  namespace ${e.namespace}`}`,
+      ),
   );
 }
 
@@ -306,8 +402,12 @@ function init({ m }: Story): Told {
   const start = m.symtab === undefined ? undefined : addressOf(m, 'init_module');
   return told(
     [
-      m.hasInit ? `Its init function${start === undefined ? '' : ` at ${address(m, start)}`} is called and returns ${m.behaviour.init === undefined ? '0 (taken for granted)' : 'well'}.` : 'It has no init function.',
-      bytes === 0 ? 'There is no init memory to free.' : `${bytes} bytes of init memory are freed (${freed.map(({ region }) => region).join(', ')}).`,
+      m.hasInit
+        ? `Its init function${start === undefined ? '' : ` at ${address(m, start)}`} is called and returns ${m.behaviour.init === undefined ? '0 (taken for granted)' : 'well'}.`
+        : 'It has no init function.',
+      bytes === 0
+        ? 'There is no init memory to free.'
+        : `${bytes} bytes of init memory are freed (${freed.map(({ region }) => region).join(', ')}).`,
       `${m.name} is LIVE, ${m.size} bytes, ${m.hasExit ? 'and can be unloaded' : m.hasInit ? 'and cannot be unloaded (it has no exit function)' : 'and can be unloaded'}.`,
     ],
     { state: m.state, size: m.size, freed },
@@ -330,7 +430,11 @@ export const steps: Readonly<Record<string, StepInfo>> = {
   module_sig_check: { does: 'module_sig_check()', in: 'kernel/module/signing.c', tell: signature },
   elf_validity_check: { does: 'elf_validity_check(), setup_load_info()', ...validity },
   elf_validity_cache_copy: { does: 'elf_validity_cache_copy()', ...validity },
-  early_mod_check: { does: 'blacklisted(), rewrite_section_headers(), check_modstruct_version(), check_modinfo()', in: main, tell: early },
+  early_mod_check: {
+    does: 'blacklisted(), rewrite_section_headers(), check_modstruct_version(), check_modinfo()',
+    in: main,
+    tell: early,
+  },
   module_frob_arch_sections: { does: 'module_frob_arch_sections()', in: 'arch/', tell: frob },
   layout_and_allocate: { does: 'layout_sections(), layout_symtab(), move_module()', in: main, tell: layout },
   add_unformed_module: { does: 'add_unformed_module(), taints', in: main, tell: unformed },
@@ -342,17 +446,27 @@ export const steps: Readonly<Record<string, StepInfo>> = {
   post_relocation: { does: 'post_relocation(), module_finalize()', in: main, tell: post },
   complete_formation: { does: 'complete_formation(), verify_exported_symbols()', in: main, tell: formation },
   prepare_coming_module: {
-    does: 'prepare_coming_module()', in: main,
+    does: 'prepare_coming_module()',
+    in: main,
     tell: () => told(['ftrace, livepatch and everybody on the notifier chain hear of MODULE_STATE_COMING.']),
   },
   parse_args: { does: 'parse_args()', in: 'kernel/params.c', tell: params },
   mod_sysfs_setup: {
-    does: 'mod_sysfs_setup()', in: 'kernel/module/sysfs.c',
-    tell: ({ m }) => told([`/sys/module/${m.name} appears${m.targets.size === 0 ? '' : `, and holders/${m.name} below ${[...m.targets].map(({ name }) => name).join(', ')}`}.`]),
+    does: 'mod_sysfs_setup()',
+    in: 'kernel/module/sysfs.c',
+    tell: ({ m }) =>
+      told([
+        `/sys/module/${m.name} appears${m.targets.size === 0 ? '' : `, and holders/${m.name} below ${[...m.targets].map(({ name }) => name).join(', ')}`}.`,
+      ]),
   },
   free_copy: {
-    does: 'free_copy()', in: main,
-    tell: (s) => told([`The temporary copy of the file, ${count(s.temporaryImage, 'byte')}, is freed. Only what was moved stays.`], { bytes: s.temporaryImage }),
+    does: 'free_copy()',
+    in: main,
+    tell: (s) =>
+      told(
+        [`The temporary copy of the file, ${count(s.temporaryImage, 'byte')}, is freed. Only what was moved stays.`],
+        { bytes: s.temporaryImage },
+      ),
   },
   do_init_module: { does: 'do_init_module(), do_free_init()', in: main, tell: init },
 };

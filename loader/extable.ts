@@ -1,11 +1,12 @@
 /** sort_extable() of lib/extable.c: the exception table in order of instruction address. */
+import { extableOf } from '../arch/index.ts';
 import { kernelSort } from '../relocs/sort.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Module } from './module.ts';
 
 /** Sorts in place; relative entries are adjusted by the distance they move. */
 export function sortExtable(m: Module, s: Section): void {
-  const { size, relative } = m.kernel.arch.extable ?? { size: m.format.is64 ? 16 : 8, relative: false };
+  const { size, relative } = extableOf(m.kernel.arch, m.version);
   const { bytes } = s;
   const count = Math.floor(s.sh_size / size);
   const { little, is64 } = m.format;

@@ -91,3 +91,48 @@ export function sortByKeys(version: Version, entries: Entries, ...keys: readonly
   const old = bytes.slice();
   order.forEach((from, i) => bytes.set(old.subarray(from * size, (from + 1) * size), i * size));
 }
+
+/**
+ * Sorts a relocation section in place by r_info, then r_addend (loongarch). Entries that differ in r_offset only are
+ * equal, and the kernel's sort decides; so it runs on ranks, which are cheaper to compare than entries.
+ */
+export function sortByInfo(version: Version, entries: Entries): void {
+  const { count, size } = entries;
+  const keys: Float64Array[] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  const [high, low, addend] = keys as [Float64Array, Float64Array, Float64Array];
+  for (let i = 0; i < count; i++) {
+    const r_info = entries.r_info(i);
+    high[i] = Number(r_info >> 32n);
+    low[i] = Number(r_info & 0xffff_ffffn);
+    addend[i] = Number(entries.r_addend(i));
+  }
+  // Doubles may take two large addends for one.
+  const exact = (i: number, j: number): number => {
+    const [a, b] = [entries.r_addend(i), entries.r_addend(j)];
+    return a < b ? -1 : a > b ? 1 : 0;
+  };
+  const compare = (i: number, j: number): number =>
+    high[i]! - high[j]! || low[i]! - low[j]! || addend[i]! - addend[j]! || exact(i, j);
+  const order = Uint32Array.from({ length: count }, (_, i) => i).sort(compare);
+  const rank = new Uint32Array(count);
+  order.forEach((i, k) => {
+    const before = k === 0 ? undefined : order[k - 1]!;
+    rank[i] = before !== undefined && compare(before, i) === 0 ? rank[before]! : k;
+  });
+
+  const from = Uint32Array.from({ length: count }, (_, i) => i);
+  kernelSort(
+    version,
+    count,
+    (i, j) => rank[i]! - rank[j]!,
+    (i, j) => {
+      [rank[i], rank[j]] = [rank[j]!, rank[i]!];
+      [from[i], from[j]] = [from[j]!, from[i]!];
+    },
+  );
+  const all = entries.bytes;
+  const old = all.slice();
+  from.forEach((was, i) => {
+    all.set(old.subarray(was * size, (was + 1) * size), i * size);
+  });
+}
