@@ -2,7 +2,6 @@
 import { type Arch, arches } from '../arch/index.ts';
 import type { Howto } from '../relocs/howto.ts';
 import { compareVersions, type Version, versions } from '../relocs/module-view.ts';
-import { rowApplies } from '../relocs/rules.ts';
 import { count, type Exit, exit, hex, type Io, toJson } from './io.ts';
 import { unknown } from './usage-error.ts';
 
@@ -21,13 +20,30 @@ export function arch(name: string | undefined, options: ArchOptions, io: Io): Pr
 
 /** Names that Debian, uname and the kernel's tree use for the same thing. */
 const aliases: Readonly<Record<string, string>> = {
-  amd64: 'x86_64', 'x86-64': 'x86_64', x64: 'x86_64', i686: 'i386', x86_32: 'i386', x86: 'x86_64', aarch64: 'arm64',
-  riscv: 'riscv64', s390: 's390x', armhf: 'arm', armel: 'arm', mipsel: 'mips', mips64el: 'mips64', loong64: 'loongarch64',
+  amd64: 'x86_64',
+  'x86-64': 'x86_64',
+  x64: 'x86_64',
+  i686: 'i386',
+  x86_32: 'i386',
+  x86: 'x86_64',
+  aarch64: 'arm64',
+  riscv: 'riscv64',
+  s390: 's390x',
+  armhf: 'arm',
+  armel: 'arm',
+  mipsel: 'mips',
+  mips64el: 'mips64',
+  loong64: 'loongarch64',
 };
 
 function named(name: string): Arch {
   const found = arches.find((a) => a.name === (aliases[name] ?? name));
-  if (found === undefined) throw unknown('architecture', name, arches.map((a) => a.name));
+  if (found === undefined)
+    throw unknown(
+      'architecture',
+      name,
+      arches.map((a) => a.name),
+    );
   return found;
 }
 
@@ -36,8 +52,9 @@ const exists = (a: Arch, version: Version): boolean =>
   (a.until === undefined || compareVersions(version, a.until) <= 0);
 
 /** Whether some configuration of a kernel has the row. */
-function hasRow(a: Arch, { needs: _, ...row }: Howto, version: Version): boolean {
-  return exists(a, version) && rowApplies(row, version, {});
+function hasRow(a: Arch, { since, until }: Howto, version: Version): boolean {
+  if (since !== undefined && compareVersions(version, since) < 0) return false;
+  return exists(a, version) && (until === undefined || compareVersions(version, until) < 0);
 }
 
 const rowsOf = (a: Arch, version: Version | undefined): Howto[] =>
@@ -48,7 +65,11 @@ const rowsOf = (a: Arch, version: Version | undefined): Howto[] =>
 
 /** Distinct types that some configuration of a kernel applies or deliberately ignores. */
 export function handledTypes(a: Arch, version: Version): number {
-  return new Set(rowsOf(a, version).filter(({ action }) => action !== 'refuse').map(({ type }) => type)).size;
+  return new Set(
+    rowsOf(a, version)
+      .filter(({ action }) => action !== 'refuse')
+      .map(({ type }) => type),
+  ).size;
 }
 
 const refusedTypes = (a: Arch, version: Version): number => {
@@ -59,42 +80,62 @@ const refusedTypes = (a: Arch, version: Version): number => {
 
 function list(all: readonly Arch[], io: Io): void {
   const row = (cells: readonly string[]): string =>
-    cells.map((cell, i) => cell.padEnd([13, 6, 12, 9, 6, 6, 6, 8][i] ?? 0)).join(' ').trimEnd();
+    cells
+      .map((cell, i) => cell.padEnd([13, 6, 12, 9, 6, 6, 6, 8][i] ?? 0))
+      .join(' ')
+      .trimEnd();
   io.print(io.paint('bold', row(['name', 'bits', 'data', 'form', ...versions, 'refused', 'kernel folder'])));
   for (const a of all) {
     const types = versions.map((v) => (exists(a, v) ? String(handledTypes(a, v)) : '-'));
     const refused = String(refusedTypes(a, versions.at(-1)!));
     io.print(row([a.name, a.is64 ? '64' : '32', a.orders.join('/'), a.forms.join('+'), ...types, refused, a.backend]));
   }
-  io.print(`\n${count(all.length, 'architecture')}. Columns 6.1 to 7.2: relocation types that kernel applies or accepts.`);
+  io.print(
+    `\n${count(all.length, 'architecture')}. Columns 6.1 to 7.2: relocation types that kernel applies or accepts.`,
+  );
   io.print('komulator arch NAME shows them.');
 }
 
 function table(a: Arch, version: Version | undefined, io: Io): void {
-  io.print(`${io.paint('bold', a.name)}: ${a.is64 ? 64 : 32}-bit, ${a.orders.join(' or ')}-endian, ${a.forms.join(' and ')}, e_machine ${a.e_machine.join(', ')}`);
+  io.print(
+    `${io.paint('bold', a.name)}: ${a.is64 ? 64 : 32}-bit, ${a.orders.join(' or ')}-endian, ${a.forms.join(' and ')}, e_machine ${a.e_machine.join(', ')}`,
+  );
   io.print(`${a.psABI}\n`);
   const rows = rowsOf(a, version).map((row) => [
-    String(row.type), row.name, row.action === 'apply' ? row.calc.formula : row.action === 'ignore' ? 'accepted, nothing written' : 'refused',
-    row.action === 'apply' ? fieldText(row) : '', row.action === 'apply' ? checksText(row, a) : '', whenText(row),
+    String(row.type),
+    row.name,
+    row.action === 'apply' ? row.calc.formula : row.action === 'ignore' ? 'accepted, nothing written' : 'refused',
+    row.action === 'apply' ? fieldText(row) : '',
+    row.action === 'apply' ? checksText(row, a) : '',
+    whenText(row),
   ]);
   const head = ['type', 'name', 'formula', 'field', 'range', 'kernels'];
   const widths = head.map((title, i) => Math.min(72, Math.max(title.length, ...rows.map((cells) => cells[i]!.length))));
-  const line = (cells: readonly string[]): string => cells.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd();
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd();
   io.print(io.paint('bold', line(head)));
   for (const cells of rows) io.print(line(cells));
-  const counts = versions.filter((v) => exists(a, v)).map((v) => `${v}: ${handledTypes(a, v)} handled, ${refusedTypes(a, v)} refused by name`);
+  const counts = versions
+    .filter((v) => exists(a, v))
+    .map((v) => `${v}: ${handledTypes(a, v)} handled, ${refusedTypes(a, v)} refused by name`);
   io.print(`\n${counts.join('; ')}. Any other type is refused as unknown.`);
 }
 
 /** "4 bytes insn [20:20]→31 …" */
-const fieldText = ({ field }: Howto): string => (field.mask === 0n ? '-' : `${field.size * 8}-bit ${field.order === 'insn' ? 'insn' : 'word'} ${field.name}`);
+const fieldText = ({ field }: Howto): string =>
+  field.mask === 0n ? '-' : `${field.size * 8}-bit ${field.order === 'insn' ? 'insn' : 'word'} ${field.name}`;
 
 export function checksText(row: Howto, a: Arch): string {
-  return row.checks.map((c) => {
-    const range = c.range?.(row, a.is64);
-    if (range === undefined) return c.name === 'dont' ? 'not checked' : c.name;
-    return `${c.name.includes('…') ? '' : `${c.name} `}${hex(range[0])} … ${hex(range[1])}`;
-  }).join(', ');
+  return row.checks
+    .map((c) => {
+      const range = c.range?.(row, a.is64);
+      if (range === undefined) return c.name === 'dont' ? 'not checked' : c.name;
+      return `${c.name.includes('…') ? '' : `${c.name} `}${hex(range[0])} … ${hex(range[1])}`;
+    })
+    .join(', ');
 }
 
 function whenText({ since, until, needs }: Howto): string {
@@ -103,7 +144,8 @@ function whenText({ since, until, needs }: Howto): string {
 }
 
 function archJson(a: Arch, version: Version | undefined): object {
-  const per = (of: (v: Version) => number): object => Object.fromEntries(versions.filter((v) => exists(a, v)).map((v) => [v, of(v)]));
+  const per = (of: (v: Version) => number): object =>
+    Object.fromEntries(versions.filter((v) => exists(a, v)).map((v) => [v, of(v)]));
   return {
     name: a.name,
     backend: a.backend,
@@ -128,7 +170,10 @@ function rowJson(row: Howto, a: Arch): object {
     name: row.name,
     action: row.action,
     formula: applies ? row.calc.formula : null,
-    field: applies && field.mask !== 0n ? { name: field.name, bits: field.size * 8, order: field.order, mask: field.mask, slices: field.slices ?? null } : null,
+    field:
+      applies && field.mask !== 0n
+        ? { name: field.name, bits: field.size * 8, order: field.order, mask: field.mask, slices: field.slices ?? null }
+        : null,
     checks: row.checks.map((c) => {
       const range = c.range?.(row, a.is64);
       return { name: c.name, min: range?.[0] ?? null, max: range?.[1] ?? null };

@@ -1,5 +1,5 @@
 /** One load, watched: what it did, or why it was refused. */
-import { DecompressionError } from '../loader/compression.ts';
+import type { DecompressionError } from '../loader/compression.ts';
 import { LoadError, type LoadErrorInit } from '../loader/errors.ts';
 import type { Kernel } from '../loader/kernel.ts';
 import { loadModule, type Step } from '../loader/load.ts';
@@ -37,7 +37,12 @@ export function attempt(
   let load: Loading | undefined;
   let percpu: Uint8Array | undefined;
   const result = (module: Module | undefined, error: LoadError | undefined): Attempt => ({
-    file, module, error, load, references, percpu,
+    file,
+    module,
+    error,
+    load,
+    references,
+    percpu,
     name: module?.name ?? load?.module?.name ?? error?.module,
     log: kernel.log.slice(from),
   });
@@ -80,9 +85,21 @@ const emptyFile = (): LoadError =>
 export function unpackingRefused(kernel: Kernel, file: string, error: DecompressionError): Attempt {
   const log = error.log === undefined ? [] : [error.log];
   for (const line of log) kernel.printk(line);
-  const init: LoadErrorInit = { errno: error.errno, check: error.check, log, step: 'module_decompress', reason: error.message };
+  const init: LoadErrorInit = {
+    errno: error.errno,
+    check: error.check,
+    log,
+    step: 'module_decompress',
+    reason: error.message,
+  };
   return {
-    file, log, name: undefined, module: undefined, load: undefined, references: new Map(), percpu: undefined,
+    file,
+    log,
+    name: undefined,
+    module: undefined,
+    load: undefined,
+    references: new Map(),
+    percpu: undefined,
     error: new LoadError(init),
   };
 }

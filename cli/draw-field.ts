@@ -37,7 +37,9 @@ function scale(hi: number, lo: number): string {
 
 /** A letter for every bit that a slice fills, '^' where only the mask is known, '.' for bits that stay. */
 function marksOf(field: Field, width: number): string {
-  const marks: string[] = Array.from({ length: width }, (_, i) => (((field.mask >> BigInt(width - 1 - i)) & 1n) === 1n ? '^' : '.'));
+  const marks: string[] = Array.from({ length: width }, (_, i) =>
+    ((field.mask >> BigInt(width - 1 - i)) & 1n) === 1n ? '^' : '.',
+  );
   field.slices?.forEach(([hi, lo, at], n) => {
     for (let bit = at; bit <= at + hi - lo; bit++) marks[width - 1 - bit] = letter(n);
   });

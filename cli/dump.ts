@@ -7,7 +7,11 @@ import { toJson } from './io.ts';
 import { placedSections } from './sections.ts';
 
 /** A name from a module file that is safe as a name in a folder. */
-const safe = (name: string): string => name.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+$/, '_').slice(0, 100);
+const safe = (name: string): string =>
+  name
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .replace(/^\.+$/, '_')
+    .slice(0, 100);
 
 /** Makes the folder, so that one that cannot be written to is noticed before the work. Throws InputError. */
 export async function openDump(dir: string): Promise<void> {

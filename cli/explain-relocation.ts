@@ -104,11 +104,16 @@ export function inNumbers(formula: string, S: bigint, A: bigint, P: bigint, V: b
 const hexBytes = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ');
 const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-/** The word that a row's field stands in. */
-function word(w: Watched, row: Howto, bytes: Uint8Array): bigint {
-  const little = row.field.order === 'insn' ? w.site.run.rules.insnLittle(w.site.module) : w.site.format.little;
-  const ordered = little ? bytes.toReversed() : bytes;
-  return ordered.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+/** The word that a row's field stands in, of its bytes: as Site.read() puts it together. */
+function word(w: Watched, { field }: Howto, bytes: Uint8Array): bigint {
+  const little = field.order === 'data' ? w.site.format.little : w.site.run.rules.insnLittle(w.site.module);
+  const unit = field.order === 'halfwords' ? 2 : field.order === 'words' ? 4 : field.size;
+  let sum = 0n;
+  for (let at = 0; at < bytes.length; at += unit) {
+    const part = bytes.slice(at, at + unit);
+    for (const byte of little ? part.toReversed() : part) sum = (sum << 8n) | BigInt(byte);
+  }
+  return sum;
 }
 
 /** Lines for people. */
@@ -134,7 +139,12 @@ export function relocationLines(w: Watched): string[] {
   } else if (row.action === 'refuse') {
     lines.push('', `  ${row.name} is a type that this kernel knows and refuses.`);
   } else lines.push(...appliedLines(w, row));
-  if (w.outcome === 'refused') lines.push('', `  Refused: ${w.error!.errno}. ${w.error!.reason}`, ...w.error!.log.map((line) => `  dmesg: ${line}`));
+  if (w.outcome === 'refused')
+    lines.push(
+      '',
+      `  Refused: ${w.error!.errno}. ${w.error!.reason}`,
+      ...w.error!.log.map((line) => `  dmesg: ${line}`),
+    );
   if (w.outcome === 'not reached') lines.push('', '  The load was refused before this relocation had its turn.');
   return lines;
 }
@@ -153,8 +163,12 @@ function appliedLines(w: Watched, row: Howto): string[] {
   if (through !== undefined) lines.push(`    ${through}`);
   for (const c of row.checks) {
     const range = c.range?.(row, site.format.is64);
-    if (range !== undefined) lines.push(`  check ${c.name.includes('…') ? 'range' : c.name}: ${hex(range[0])} … ${hex(range[1])} holds it`);
-    else lines.push(c.name === 'dont' ? '  not checked: bits that do not fit are lost in silence' : `  check ${c.name}: passes`);
+    if (range !== undefined)
+      lines.push(`  check ${c.name.includes('…') ? 'range' : c.name}: ${hex(range[0])} … ${hex(range[1])} holds it`);
+    else
+      lines.push(
+        c.name === 'dont' ? '  not checked: bits that do not fit are lost in silence' : `  check ${c.name}: passes`,
+      );
   }
   const after = w.after ?? w.before;
   if (row.field.mask !== 0n) {
@@ -163,7 +177,9 @@ function appliedLines(w: Watched, row: Howto): string[] {
   }
   lines.push('', `  bytes before  ${hexBytes(w.before)}`, `  bytes after   ${hexBytes(after)}`);
   if (w.settled !== undefined && !same(w.settled, after))
-    lines.push(`  at the end    ${hexBytes(w.settled)}  (other relocations have this place too, or it is written last of all)`);
+    lines.push(
+      `  at the end    ${hexBytes(w.settled)}  (other relocations have this place too, or it is written last of all)`,
+    );
   return lines;
 }
 
@@ -175,8 +191,13 @@ function throughTable(w: Watched, row: Howto): string | undefined {
   const direct = site.word(site.S + w.A);
   const leads = site.word(/- P\b/.test(formula) ? w.value + site.P : w.value);
   if (leads === direct) return 'It is in reach: no entry of a table is needed.';
-  const inSection = w.site.module.sections.find((s) => leads >= s.sh_addr && leads < s.sh_addr + BigInt(s.sh_size) && s.sh_addr !== 0n);
-  return inSection && `It goes through ${inSection.name}+${hex(leads - inSection.sh_addr)}, an entry that the loader made for ${hex(direct)}.`;
+  const inSection = w.site.module.sections.find(
+    (s) => leads >= s.sh_addr && leads < s.sh_addr + BigInt(s.sh_size) && s.sh_addr !== 0n,
+  );
+  return (
+    inSection &&
+    `It goes through ${inSection.name}+${hex(leads - inSection.sh_addr)}, an entry that the loader made for ${hex(direct)}.`
+  );
 }
 
 /** The same for machines. */
@@ -199,7 +220,10 @@ export function relocationJson(w: Watched): object {
     formula: row?.calc.formula ?? null,
     numbers: row === undefined ? null : inNumbers(row.calc.formula, site.S, w.A, site.P, V),
     value: w.value ?? null,
-    field: row === undefined ? null : { name: row.field.name, bits: row.field.size * 8, mask: row.field.mask, slices: row.field.slices ?? null },
+    field:
+      row === undefined
+        ? null
+        : { name: row.field.name, bits: row.field.size * 8, mask: row.field.mask, slices: row.field.slices ?? null },
     checks: (row?.checks ?? []).map((c) => {
       const range = row && c.range?.(row, site.format.is64);
       return { name: c.name, min: range?.[0] ?? null, max: range?.[1] ?? null };

@@ -55,10 +55,13 @@ export async function explain(file: string, options: ExplainOptions, io: Io): Pr
     io.progress(`loading ${i + 1}/${items.length - 1} ${name}`);
     const bytes = await bytesOf(dependency);
     const done =
-      bytes instanceof Uint8Array ? attempt(opened.kernel, dependency, bytes) : unpackingRefused(opened.kernel, dependency, bytes);
+      bytes instanceof Uint8Array
+        ? attempt(opened.kernel, dependency, bytes)
+        : unpackingRefused(opened.kernel, dependency, bytes);
     if (done.error === undefined) continue;
     io.progress();
-    if (options.json === true) io.print(toJson({ kernel: kernelJson(opened.kernel), failed: failureJson(done, opened) }));
+    if (options.json === true)
+      io.print(toJson({ kernel: kernelJson(opened.kernel), failed: failureJson(done, opened) }));
     else failureLines(done, opened, io, io.print);
     return exit.findings;
   }
@@ -67,7 +70,13 @@ export async function explain(file: string, options: ExplainOptions, io: Io): Pr
   const explained =
     target instanceof Uint8Array
       ? watch(opened, last.file, target, options)
-      : { opened, done: unpackingRefused(opened.kernel, last.file, target), chapters: [], unwound: [], watched: undefined };
+      : {
+          opened,
+          done: unpackingRefused(opened.kernel, last.file, target),
+          chapters: [],
+          unwound: [],
+          watched: undefined,
+        };
   if (options.json === true) io.print(toJson(explainedJson(explained, step, options.reloc !== undefined)));
   else if (options.reloc !== undefined) relocation(explained, io);
   else if (step !== undefined) oneStep(explained, step, io);
@@ -90,7 +99,8 @@ function stepNamed(name: string): string {
   throw unknown('step', name, Object.keys(steps));
 }
 
-const sameStep = (a: string, b: string): boolean => a === b || (a.startsWith('elf_validity') && b.startsWith('elf_validity'));
+const sameStep = (a: string, b: string): boolean =>
+  a === b || (a.startsWith('elf_validity') && b.startsWith('elf_validity'));
 
 /** Loads, and takes notes. */
 function watch(opened: OpenKernel, file: string, bytes: Uint8Array, options: ExplainOptions): Explained {
@@ -108,7 +118,8 @@ function watch(opened: OpenKernel, file: string, bytes: Uint8Array, options: Exp
     }
     told ??= new Story(load, bytes.length, resolved, applied);
     told.remember(step);
-    if (step === 'simplify_symbols' && options.reloc !== undefined) watched = new Watched(load, pick(told.relocations, options.reloc));
+    if (step === 'simplify_symbols' && options.reloc !== undefined)
+      watched = new Watched(load, pick(told.relocations, options.reloc));
     if (step === 'apply_relocations') watched?.finish(undefined);
     const info = steps[step];
     if (info === undefined) return;
@@ -133,12 +144,16 @@ function watch(opened: OpenKernel, file: string, bytes: Uint8Array, options: Exp
 
 function head({ opened, done }: Explained, io: Io): void {
   const { kernel } = opened;
-  io.print(`${io.paint('bold', done.name ?? done.file)} ${io.paint('dim', `on ${kernel.arch.name} ${kernel.version} (${kernel.vendor})`)}`);
+  io.print(
+    `${io.paint('bold', done.name ?? done.file)} ${io.paint('dim', `on ${kernel.arch.name} ${kernel.version} (${kernel.vendor})`)}`,
+  );
   for (const note of opened.notes) io.complain(`${io.paintError('yellow', 'note:')} ${note}`);
 }
 
 function chapter(c: Chapter, title: string, lines: readonly string[], io: Io): void {
-  io.print(`\n${io.paint('cyan', title)} ${io.paint('dim', `(${c.does === `${c.step}()` ? '' : `${c.does}; `}${c.in})`)}`);
+  io.print(
+    `\n${io.paint('cyan', title)} ${io.paint('dim', `(${c.does === `${c.step}()` ? '' : `${c.does}; `}${c.in})`)}`,
+  );
   for (const line of lines) io.print(`   ${line}`);
 }
 
@@ -173,7 +188,11 @@ function relocation(explained: Explained, io: Io): void {
   if (done.error !== undefined && watched?.outcome !== 'refused') failureLines(done, opened, io, io.print);
 }
 
-function explainedJson({ opened, done, chapters, unwound, watched }: Explained, step: string | undefined, reloc: boolean): object {
+function explainedJson(
+  { opened, done, chapters, unwound, watched }: Explained,
+  step: string | undefined,
+  reloc: boolean,
+): object {
   const shown = step === undefined ? chapters : chapters.filter((c) => sameStep(c.step, step));
   return {
     kernel: kernelJson(opened.kernel),
@@ -184,7 +203,12 @@ function explainedJson({ opened, done, chapters, unwound, watched }: Explained, 
       ? { relocation: watched === undefined ? null : relocationJson(watched) }
       : {
           steps: shown.map((c) => ({
-            step: c.step, functions: c.does, in: c.in, text: c.lines, facts: c.facts, ...(step === undefined ? {} : { detail: c.detail }),
+            step: c.step,
+            functions: c.does,
+            in: c.in,
+            text: c.lines,
+            facts: c.facts,
+            ...(step === undefined ? {} : { detail: c.detail }),
           })),
           unwound: unwound.map((label) => ({ label, does: labels[label] ?? null })),
         }),

@@ -34,7 +34,8 @@ function fromDotConfig(text: string, file: string): Config {
   const config: Record<string, boolean | number> = {};
   let options = 0;
   const whole = /^CONFIG_MODULES=y/m.test(text);
-  if (whole) for (const [name, value] of Object.entries(defaultConfig)) if (typeof value === 'boolean') config[name] = false;
+  if (whole)
+    for (const [name, value] of Object.entries(defaultConfig)) if (typeof value === 'boolean') config[name] = false;
   text.split('\n').forEach((line, i) => {
     const off = /^# CONFIG_(\w+) is not set/.exec(line);
     const on = /^CONFIG_(\w+)=(.*)$/.exec(line.trimEnd());

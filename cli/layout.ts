@@ -40,7 +40,9 @@ export async function layout(files: readonly string[], options: LayoutOptions, i
   const maps = all.filter((one) => 'module' in one);
   const failed = all.filter((one) => 'refused' in one);
   if (options.json === true) {
-    io.print(toJson({ layouts: maps.map(mapJson), failed: failed.map(({ refused, opened }) => failureJson(refused, opened)) }));
+    io.print(
+      toJson({ layouts: maps.map(mapJson), failed: failed.map(({ refused, opened }) => failureJson(refused, opened)) }),
+    );
   } else {
     for (const one of all) {
       if ('module' in one) mapLines(one, io);
@@ -79,7 +81,12 @@ async function layOut(file: string, options: LayoutOptions): Promise<LaidOut | R
   }
 }
 
-function laidOut(file: string, opened: OpenKernel, { module: m }: Loading, sizes: ReadonlyMap<number, number>): LaidOut {
+function laidOut(
+  file: string,
+  opened: OpenKernel,
+  { module: m }: Loading,
+  sizes: ReadonlyMap<number, number>,
+): LaidOut {
   const module = m!;
   const { arch } = opened.kernel;
   const tables = module.sections.filter((s) => (s.sh_flags & SHF_ALLOC) !== 0 && s.sh_size !== sizes.get(s.index));
@@ -97,7 +104,7 @@ const flagsOf = (s: Section): string =>
 
 function mapLines({ file, opened, module: m, tables, heads }: LaidOut, io: Io): void {
   const { kernel } = opened;
-  io.print(io.paint('bold', `${m.name}`) + io.paint('dim', ` (${file}) on ${kernel.arch.name} ${kernel.version}`));
+  io.print(io.paint('bold', m.name) + io.paint('dim', ` (${file}) on ${kernel.arch.name} ${kernel.version}`));
   for (const note of opened.notes) io.complain(`${io.paintError('yellow', 'note:')} ${note}`);
   const sections = placedSections(m);
   const wide = Math.min(Math.max(...sections.map(({ name }) => name.length), 8), 40);
@@ -109,7 +116,9 @@ function mapLines({ file, opened, module: m, tables, heads }: LaidOut, io: Io): 
     const inside = sections.filter((s) => s.region === region).map((s) => ({ ...s, offset: offsetOf(m, s.index) }));
     for (const s of inside.toSorted((a, b) => a.offset - b.offset || a.index - b.index)) {
       const made = tables.some(({ index }) => index === s.index) ? '  sized by the loader' : '';
-      io.print(`  ${s.name.padEnd(wide)} ${`+${hex(s.offset)}`.padEnd(18)} ${hex(s.size).padStart(9)}  ${flagsOf(m.sections[s.index]!)}${made}`);
+      io.print(
+        `  ${s.name.padEnd(wide)} ${`+${hex(s.offset)}`.padEnd(18)} ${hex(s.size).padStart(9)}  ${flagsOf(m.sections[s.index]!)}${made}`,
+      );
     }
   }
   const slots = tables.filter((s) => s.sh_size > 0).map((s) => `${s.name} ${s.sh_size} bytes`);

@@ -23,7 +23,8 @@ export async function load(files: readonly string[], options: LoadOptions, io: I
   const places = options.place === undefined ? undefined : await openPlaces(options.place, planned);
   if (options.dump !== undefined) await (await import('./dump.ts')).openDump(options.dump);
 
-  const params = options.params === undefined ? undefined : planned.items.findLast(({ neededBy }) => neededBy.length === 0);
+  const params =
+    options.params === undefined ? undefined : planned.items.findLast(({ neededBy }) => neededBy.length === 0);
   const done: Attempt[] = [];
   for (const [i, item] of planned.items.entries()) {
     if (planned.items.length > 1) io.progress(`loading ${i + 1}/${planned.items.length} ${item.name}`);
@@ -109,7 +110,13 @@ async function insmodFile(
   });
 }
 
-function report(opened: OpenKernel, planned: Plan, done: readonly Attempt[], skipped: readonly Planned[], io: Io): void {
+function report(
+  opened: OpenKernel,
+  planned: Plan,
+  done: readonly Attempt[],
+  skipped: readonly Planned[],
+  io: Io,
+): void {
   const { kernel } = opened;
   const magic = kernel.vermagic === undefined ? '' : `: ${kernel.vermagic.trim()}`;
   io.print(io.paint('dim', `${kernel.arch.name} ${kernel.version} (${kernel.vendor})${magic}`));

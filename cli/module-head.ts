@@ -27,7 +27,9 @@ export function moduleHead(bytes: Uint8Array, file: string): ModuleHead | undefi
   const arch = archOf(header, arches);
   if (arch === undefined) {
     const known = arches.map(({ name }) => name).join(', ');
-    throw new UsageError(`${file} is for ${machineName(e_machine, is64, little)}, which is not supported; there are ${known}`);
+    throw new UsageError(
+      `${file} is for ${machineName(e_machine, is64, little)}, which is not supported; there are ${known}`,
+    );
   }
   const modinfo = elfSection(bytes, '.modinfo');
   const self = elfSection(bytes, '.gnu.linkonce.this_module');

@@ -42,11 +42,24 @@ export function pick(all: readonly Numbered[], wanted: string): Pick {
     const found = all.find(({ first, run }) => plain >= first && plain < first + run.entries.count);
     if (found !== undefined) return { numbered: found, index: plain - found.first };
     const total = all.reduce((sum, { run }) => sum + run.entries.count, 0);
-    throw new UsageError(total === 0 ? '--reloc: this module has no relocations' : `--reloc ${wanted}: there are ${total} relocations, 0 to ${total - 1}`);
+    throw new UsageError(
+      total === 0
+        ? '--reloc: this module has no relocations'
+        : `--reloc ${wanted}: there are ${total} relocations, 0 to ${total - 1}`,
+    );
   }
   const [, section = '', n = '0'] = bySection!;
   const found = all.find(({ run }) => run.section.name === section || run.target.name === section);
-  if (found === undefined) throw new UsageError(`--reloc: ${unknown('section', section, all.map(({ run }) => run.target.name)).message}`);
+  if (found === undefined)
+    throw new UsageError(
+      `--reloc: ${
+        unknown(
+          'section',
+          section,
+          all.map(({ run }) => run.target.name),
+        ).message
+      }`,
+    );
   const { count } = found.run.entries;
   if (Number(n) < count) return { numbered: found, index: Number(n) };
   throw new UsageError(`--reloc ${wanted}: ${found.run.section.name} has ${count} entries, 0 to ${count - 1}`);

@@ -2,7 +2,12 @@
 import { type Arch, arches } from '../arch/index.ts';
 import { InputError } from '../loader/input-error.ts';
 import {
-  exportsOfSymbols, type KernelExport, parseSymvers, parseSystemMap, parseVmlinux, withAddresses,
+  exportsOfSymbols,
+  type KernelExport,
+  parseSymvers,
+  parseSystemMap,
+  parseVmlinux,
+  withAddresses,
 } from '../loader/exports.ts';
 import { Kernel, type KernelOptions as KernelInit, type Vendor } from '../loader/kernel.ts';
 import type { Version } from '../relocs/module-view.ts';
@@ -64,7 +69,9 @@ async function readExports(options: KernelOptions): Promise<readonly KernelExpor
     if (isElf(bytes)) {
       const linked = parseVmlinux(bytes);
       if (exports === undefined) return linked;
-      const values = new Map(linked.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const])));
+      const values = new Map(
+        linked.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value] as const])),
+      );
       return withAddresses(exports, { symbols: values, exported: undefined });
     }
     const list = parseSystemMap(bytes);

@@ -27,7 +27,9 @@ function addresses(file: string, module: string, sections: unknown): Readonly<Re
   return Object.fromEntries(
     Object.entries(sections).map(([section, address]) => {
       if (typeof address !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(address))
-        throw new UsageError(`${file}: ${module} ${section}: ${JSON.stringify(address)} is no address; write it as "0x…"`);
+        throw new UsageError(
+          `${file}: ${module} ${section}: ${JSON.stringify(address)} is no address; write it as "0x…"`,
+        );
       return [section, BigInt(address)];
     }),
   );
@@ -41,7 +43,12 @@ export function checkModules(places: Places, names: readonly string[], file: str
 }
 
 /** Every section must be there, once, and every address a word of this machine. */
-export function checkSections(place: Readonly<Record<string, bigint>>, info: LoadInfo, module: string, file: string): void {
+export function checkSections(
+  place: Readonly<Record<string, bigint>>,
+  info: LoadInfo,
+  module: string,
+  file: string,
+): void {
   const names = info.sections.slice(1).map(({ name }) => name);
   for (const [section, address] of Object.entries(place)) {
     const where = `${file}: ${module}`;
@@ -54,7 +61,9 @@ export function checkSections(place: Readonly<Record<string, bigint>>, info: Loa
     }
     const same = info.sections.filter(({ name }) => name === section);
     if (same.length > 1)
-      throw new UsageError(`${where}: ${same.length} sections are called ${section}; say which: ${same.map((s) => `"#${s.index}"`).join(', ')}`);
+      throw new UsageError(
+        `${where}: ${same.length} sections are called ${section}; say which: ${same.map((s) => `"#${s.index}"`).join(', ')}`,
+      );
     if (same.length === 0) throw new UsageError(`${where}: ${unknown('section', section, names).message}`);
   }
 }

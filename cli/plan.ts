@@ -62,7 +62,8 @@ export async function plan(files: readonly string[], dir: string | undefined): P
       continue;
     }
     for (const { name, path } of await wanted(file, tree, notes)) {
-      for (const dependency of await dependenciesOf(name, path, tree, notes)) need(dependency.name, dependency.path, name);
+      for (const dependency of await dependenciesOf(name, path, tree, notes))
+        need(dependency.name, dependency.path, name);
       ask(name, path);
     }
   }
@@ -79,21 +80,30 @@ async function wanted(file: string, tree: ModuleTree, notes: string[]): Promise<
   if (existsSync(file)) return [{ name: moduleName(file), path: file }];
   const found = tree.find(file);
   switch (found.kind) {
-    case 'module': return [found.module];
-    case 'alias': return found.modules;
+    case 'module':
+      return [found.module];
+    case 'alias':
+      return found.modules;
     case 'builtin':
       notes.push(`${found.message}: nothing to load`);
       return [];
-    case 'missing': throw new UsageError(found.message);
+    case 'missing':
+      throw new UsageError(found.message);
   }
 }
 
 /** By the tree where the module is part of it, else by what the file itself says. */
-async function dependenciesOf(name: string, path: string, tree: ModuleTree, notes: string[]): Promise<readonly Entry[]> {
+async function dependenciesOf(
+  name: string,
+  path: string,
+  tree: ModuleTree,
+  notes: string[],
+): Promise<readonly Entry[]> {
   if (tree.modules.has(name)) {
     const { modules, soft } = await tree.dependencies(name);
     const names = [...soft.pre, ...soft.post];
-    if (names.length > 0) notes.push(`${name} would also like ${names.join(', ')} (softdep), which is not loaded for it`);
+    if (names.length > 0)
+      notes.push(`${name} would also like ${names.join(', ')} (softdep), which is not loaded for it`);
     return modules;
   }
   const modinfo = elfSection(await readModuleFile(path), '.modinfo') ?? new Uint8Array(0);

@@ -16,7 +16,8 @@ export function profileOf(release: string | undefined): Profile {
   const newest = versions.at(-1)!;
   const found = /^(\d+)\.(\d+)/.exec(release ?? '');
   if (found === null) {
-    const why = release === undefined ? 'the module does not say which kernel it is for' : `'${release}' is no kernel version`;
+    const why =
+      release === undefined ? 'the module does not say which kernel it is for' : `'${release}' is no kernel version`;
     return { version: newest, note: `${why}: loading as ${newest} would (--kernel chooses)` };
   }
   const wanted = `${found[1]}.${found[2]}`;

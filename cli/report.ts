@@ -22,11 +22,14 @@ export function procModules(m: Module): string {
 
 /** lsmod(8). */
 export function lsmod(kernel: Kernel): string[] {
-  const row = (name: string, size: string, used: string): string => `${name.padEnd(20)} ${size.padStart(8)}  ${used}`.trimEnd();
+  const row = (name: string, size: string, used: string): string =>
+    `${name.padEnd(20)} ${size.padStart(8)}  ${used}`.trimEnd();
   return [
     '',
     row('Module', 'Size', 'Used by'),
-    ...kernel.modules.map((m) => row(m.name, String(m.size), `${m.refcount} ${[...m.sources].map(({ name }) => name).join(',')}`)),
+    ...kernel.modules.map((m) =>
+      row(m.name, String(m.size), `${m.refcount} ${[...m.sources].map(({ name }) => name).join(',')}`),
+    ),
   ];
 }
 
@@ -40,7 +43,8 @@ export function loadedLines(done: Attempt, io: Io): string[] {
   const resolved = total === 0 ? 'no reference to resolve' : `${count(total, 'reference')} resolved (${owners})`;
   lines.push(`    ${count(relocations, 'relocation')} applied; ${resolved}; ${signatureText(done)}`);
   for (const r of placedRegions(m)) lines.push(`    ${regionText(r, m)}`);
-  if (m.params.size > 0) lines.push(`    parameters: ${[...m.params].map(([name, value]) => `${name}=${paramText(value)}`).join(' ')}`);
+  if (m.params.size > 0)
+    lines.push(`    parameters: ${[...m.params].map(([name, value]) => `${name}=${paramText(value)}`).join(' ')}`);
   return [...lines, ...dmesg(done)];
 }
 
@@ -85,7 +89,8 @@ export function hints({ error, log }: Attempt, { exporters, hasSymbols }: OpenKe
   if (error?.step !== 'simplify_symbols') return [];
   const missing = log.flatMap((line) => /: Unknown symbol (\S+) \(err -2\)$/.exec(line)?.[1] ?? []);
   if (missing.length === 0) return [];
-  if (!hasSymbols) return ["this kernel has no symbols: give --symvers Module.symvers (it comes with the kernel's headers)"];
+  if (!hasSymbols)
+    return ["this kernel has no symbols: give --symvers Module.symvers (it comes with the kernel's headers)"];
   const lines: string[] = [];
   for (const symbol of missing) {
     const owner = exporters.get(symbol);
@@ -102,11 +107,19 @@ export interface KernelJson {
 }
 
 export const kernelJson = (k: Kernel): KernelJson => ({
-  arch: k.arch.name, version: k.version, vendor: k.vendor, vermagic: k.vermagic ?? null,
+  arch: k.arch.name,
+  version: k.version,
+  vendor: k.vendor,
+  vermagic: k.vermagic ?? null,
 });
 
 /** The document of `load --json`. */
-export function jsonOf(opened: OpenKernel, planned: Plan, done: readonly Attempt[], skipped: readonly Planned[]): object {
+export function jsonOf(
+  opened: OpenKernel,
+  planned: Plan,
+  done: readonly Attempt[],
+  skipped: readonly Planned[],
+): object {
   const { kernel } = opened;
   return {
     kernel: kernelJson(kernel),
@@ -134,7 +147,8 @@ function moduleJson(done: Attempt): object {
     license: m.license,
     version: m.versionString ?? null,
     srcversion: m.srcversion ?? null,
-    signature: signature === undefined ? null : { bytes: signatureSize(signature), idType: signature.id_type, verified: false },
+    signature:
+      signature === undefined ? null : { bytes: signatureSize(signature), idType: signature.id_type, verified: false },
     relocations: done.load?.relocations ?? 0,
     references: Object.fromEntries([...done.references].map(([owner, n]) => [owner === '' ? 'vmlinux' : owner, n])),
     exports: m.exports.map(({ name }) => name),
@@ -161,4 +175,3 @@ export function failureJson(done: Attempt, opened: OpenKernel): object {
     hints: hints(done, opened),
   };
 }
-

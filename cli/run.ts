@@ -20,7 +20,8 @@ export async function run(args: readonly string[], io: Io): Promise<Exit> {
   } catch (error) {
     io.progress();
     if (error instanceof CommanderError) {
-      if (error.exitCode !== 0 && args.includes('--json')) io.print(toJson({ error: error.message.replace(/^error: /, '') }));
+      if (error.exitCode !== 0 && args.includes('--json'))
+        io.print(toJson({ error: error.message.replace(/^error: /, '') }));
       return error.exitCode === 0 ? exit.well : exit.wrongUse;
     }
     return tell(error, io, args.includes('--json'));
@@ -38,7 +39,9 @@ function tell(error: unknown, io: Io, json: boolean): Exit {
     return exit.wrongUse;
   }
   const trace = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  io.complain(`${io.paintError('red', 'this is a bug in komulator')}, please report it with the command and its input:`);
+  io.complain(
+    `${io.paintError('red', 'this is a bug in komulator')}, please report it with the command and its input:`,
+  );
   io.complain(trace.split('\n').slice(0, 6).join('\n'));
   return exit.bug;
 }
@@ -50,7 +53,7 @@ function program(io: Io, done: (exit: Promise<Exit>) => Promise<void>): Command 
   const top = new Command('komulator')
     .description("the Linux kernel's module loader and linker in user space")
     .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this, or a command\'s help')
+    .helpOption('-h, --help', "print this, or a command's help")
     .helpCommand('help [command]', "print a command's help")
     .configureOutput({
       writeOut: (text) => io.print(trimmed(text)),
@@ -58,31 +61,39 @@ function program(io: Io, done: (exit: Promise<Exit>) => Promise<void>): Command 
       outputError: (text, write) => write(text.replace(/^error:/, io.paintError('red', 'error:'))),
     })
     .exitOverride()
-    .showHelpAfterError("(komulator COMMAND --help explains)")
-    .addHelpText('after', `${EXITS}
+    .showHelpAfterError('(komulator COMMAND --help explains)')
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Example:
-  $ komulator load hello.ko --symvers Module.symvers`);
+  $ komulator load hello.ko --symvers Module.symvers`,
+    );
 
   kernelOptions(
-    command(top, 'load')
+    subcommand(top, 'load')
       .description('insmod: load modules into an emulated kernel')
       .argument('<file...>', 'module files (.ko, .ko.gz, .ko.xz, .ko.zst), or module names with --modules'),
   )
     .option('--place <file.json>', 'section addresses: {"MODULE": {"SECTION": "0x…"}}; "#4" for section 4')
-    .option('--params <text>', 'module parameters, for the last FILE', )
+    .option('--params <text>', 'module parameters, for the last FILE')
     .option('--dump <dir>', 'write MODULE/layout.json and the final bytes of every section')
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', `${EXITS}
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Examples:
   $ komulator load hello.ko --symvers Module.symvers --symbols System.map
   $ komulator load --modules /lib/modules/6.1.0-56-amd64 --symvers Module.symvers amdgpu
-  $ komulator load param.ko --params 'count=3 name=x' --dump out --json`)
-    .action((files: string[], options: LoadOptions) => done(import('./load.ts').then((m) => m.load(files, options, io))));
+  $ komulator load param.ko --params 'count=3 name=x' --dump out --json`,
+    )
+    .action((files: string[], options: LoadOptions) =>
+      done(import('./load.ts').then((m) => m.load(files, options, io))),
+    );
 
   kernelOptions(
-    command(top, 'explain')
+    subcommand(top, 'explain')
       .description('tell the load of a module as a story, step by step')
       .argument('<file>', 'module file, or a module name with --modules'),
   )
@@ -90,53 +101,74 @@ Examples:
     .option('--step <name>', 'one step in detail: layout_and_allocate, simplify_symbols, apply_relocations, …')
     .option('--reloc <n>', 'one relocation: its number in the order applied, from 0, or SECTION:N')
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', `${EXITS}
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Examples:
   $ komulator explain hello.ko --symvers Module.symvers
   $ komulator explain hello.ko --symvers Module.symvers --step simplify_symbols
-  $ komulator explain hello.ko --symvers Module.symvers --reloc .text:3`)
-    .action((file: string, options: ExplainOptions) => done(import('./explain.ts').then((m) => m.explain(file, options, io))));
+  $ komulator explain hello.ko --symvers Module.symvers --reloc .text:3`,
+    )
+    .action((file: string, options: ExplainOptions) =>
+      done(import('./explain.ts').then((m) => m.explain(file, options, io))),
+    );
 
   profileOptions(
-    command(top, 'layout')
+    subcommand(top, 'layout')
       .description('the memory map alone: regions, sections, PLT and GOT; needs no symbols')
       .argument('<file...>', 'module files'),
   )
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', `${EXITS}
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Example:
-  $ komulator layout hello.ko --kernel 6.1`)
-    .action((files: string[], options: LayoutOptions) => done(import('./layout.ts').then((m) => m.layout(files, options, io))));
+  $ komulator layout hello.ko --kernel 6.1`,
+    )
+    .action((files: string[], options: LayoutOptions) =>
+      done(import('./layout.ts').then((m) => m.layout(files, options, io))),
+    );
 
-  command(top, 'arch')
+  subcommand(top, 'arch')
     .description('what each architecture handles: types, formula, field, range, since which kernel')
     .argument('[name]', 'one architecture in full')
     .addOption(kernelOption('only the types of this kernel'))
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', `${EXITS}
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Examples:
   $ komulator arch
-  $ komulator arch riscv64 --kernel 6.1`)
-    .action((name: string | undefined, options: ArchOptions) => done(import('./arch.ts').then((m) => m.arch(name, options, io))));
+  $ komulator arch riscv64 --kernel 6.1`,
+    )
+    .action((name: string | undefined, options: ArchOptions) =>
+      done(import('./arch.ts').then((m) => m.arch(name, options, io))),
+    );
 
-  const vectors = command(top, 'vectors').description("recorded results of the kernel's own handlers");
-  command(vectors, 'replay')
+  const vectors = subcommand(top, 'vectors').description("recorded results of the kernel's own handlers");
+  subcommand(vectors, 'replay')
     .description('run recorded cases against the reference')
     .argument('<file...>', '.jsonl or .jsonl.gz files')
     .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', `${EXITS}
+    .addHelpText(
+      'after',
+      `${EXITS}
 
 Example:
-  $ komulator vectors replay fixtures/vectors/*.jsonl.gz`)
-    .action((files: string[], options: ReplayOptions) => done(import('./vectors.ts').then((m) => m.replayFiles(files, options, io))));
+  $ komulator vectors replay fixtures/vectors/*.jsonl.gz`,
+    )
+    .action((files: string[], options: ReplayOptions) =>
+      done(import('./vectors.ts').then((m) => m.replayFiles(files, options, io))),
+    );
   return top;
 }
 
 /** A subcommand that inherits how the program writes and ends. */
-const command = (parent: Command, name: string): Command => parent.command(name).helpOption('-h, --help', 'print this');
+const subcommand = (parent: Command, name: string): Command =>
+  parent.command(name).helpOption('-h, --help', 'print this');
 
 const kernelOption = (description: string): Option =>
   new Option('--kernel <version>', description).choices(['6.1', '6.12', '7.2']);
@@ -147,7 +179,7 @@ const profileOptions = (command: Command): Command =>
     .addOption(
       new Option('--vendor <name>', "whose kernel; default, by the module's vermagic").choices(['mainline', 'debian']),
     )
-    .option('--config <file>', "the kernel's .config, or {\"OPTION\": true} as JSON");
+    .option('--config <file>', 'the kernel\'s .config, or {"OPTION": true} as JSON');
 
 const kernelOptions = (command: Command): Command =>
   profileOptions(command)
@@ -157,6 +189,5 @@ const kernelOptions = (command: Command): Command =>
 
 function version(): string {
   const path = fileURLToPath(import.meta.resolve('komulator/package.json'));
-  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
-  return version;
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

@@ -36,6 +36,9 @@ export interface PlacedRegion {
 export function placedRegions(m: Module): PlacedRegion[] {
   const rows = (all: Partial<Record<Region, Memory>>, freed: boolean): PlacedRegion[] =>
     Object.entries(all).map(([region, { base, size }]) => ({ region: region as Region, base, size, freed }));
-  const percpu = m.percpu === undefined ? [] : [{ region: 'percpu' as const, base: m.percpu.cookie, size: m.percpu.size, freed: false }];
+  const percpu =
+    m.percpu === undefined
+      ? []
+      : [{ region: 'percpu' as const, base: m.percpu.cookie, size: m.percpu.size, freed: false }];
   return [...rows(m.memory, false), ...rows(m.freed, true), ...percpu];
 }

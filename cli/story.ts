@@ -130,15 +130,15 @@ const flagText = (s: Section): string =>
 function elf({ load }: Story): Told {
   const { info, kernel } = load;
   const { sections, format } = info;
-  const symbols = info.index.sym === 0 ? 0 : info.symtab.count;
+  const known = info.index.sym === 0 ? 0 : info.symtab.count;
   const inMemory = sections.filter((s) => (s.sh_flags & SHF_ALLOC) !== 0);
   const relocs = sections.filter((s) => s.sh_type === SHT_REL || s.sh_type === SHT_RELA);
   return told(
     [
       `A ${format.is64 ? 64 : 32}-bit ${format.little ? 'little' : 'big'}-endian relocatable file for ${kernel.arch.name}, named ${info.name ?? '(nothing)'}.`,
-      `${count(sections.length, 'section')}: ${inMemory.length} to be kept in memory, ${relocs.length} with relocations. ${count(symbols, 'symbol')}.`,
+      `${count(sections.length, 'section')}: ${inMemory.length} to be kept in memory, ${relocs.length} with relocations. ${count(known, 'symbol')}.`,
     ],
-    { name: info.name ?? null, sections: sections.length, alloc: inMemory.length, symbols },
+    { name: info.name ?? null, sections: sections.length, alloc: inMemory.length, symbols: known },
     () =>
       sections.map(
         (s) =>
@@ -158,14 +158,14 @@ function early({ load }: Story): Told {
   const magic = info.modinfo('vermagic');
   const s = info.section(info.index.info);
   const strings = info.index.info === 0 ? [] : modinfoStrings(info.bytes, s.sh_offset, s.sh_size);
-  const layout = kernel.exports.get('module_layout')?.crc;
+  const expected = kernel.exports.get('module_layout')?.crc;
   const crcs = versions.present
     ? `It brings the CRCs of ${count(versions.size, 'symbol')}${versions.extended ? ' (extended format)' : ''}.`
     : 'It brings no CRCs (no __versions).';
   return told(
     [
       `Version magic: ${magic === undefined ? 'none' : `'${magic}'`}${kernelMagic(magic, kernel.vermagic)}.`,
-      `${crcs} ${layout === undefined ? 'This kernel has no CRC for module_layout, so struct module is not compared.' : 'The CRC of module_layout, which stands for struct module, agrees.'}`,
+      `${crcs} ${expected === undefined ? 'This kernel has no CRC for module_layout, so struct module is not compared.' : 'The CRC of module_layout, which stands for struct module, agrees.'}`,
       `License: ${info.modinfo('license') ?? 'none'}. Depends on: ${info.modinfo('depends') || 'no other module'}.`,
     ],
     {
@@ -416,7 +416,8 @@ function init({ m }: Story): Told {
 
 function addressOf(m: Module, name: string): bigint | undefined {
   const { symtab } = m;
-  for (let i = 1; symtab !== undefined && i < symtab.count; i++) {
+  if (symtab === undefined) return undefined;
+  for (let i = 1; i < symtab.count; i++) {
     if (symtab.st_shndx(i) !== SHN_UNDEF && symtab.name(i) === name) return symtab.st_value(i);
   }
   return undefined;

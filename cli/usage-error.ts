@@ -10,8 +10,10 @@ export function unknown(kind: string, word: string, names: Iterable<string>): Us
   const all = [...names];
   const near = closest(word, all);
   const hint =
-    near.length > 0 ? `; did you mean ${near.join(', ')}?`
-    : all.length === 0 ? ''
-    : `; there ${all.length === 1 ? 'is' : 'are'} ${all.length <= 40 ? all.join(', ') : `${all.slice(0, 40).join(', ')}, …`}`;
+    near.length > 0
+      ? `; did you mean ${near.join(', ')}?`
+      : all.length === 0
+        ? ''
+        : `; there ${all.length === 1 ? 'is' : 'are'} ${all.length <= 40 ? all.join(', ') : `${all.slice(0, 40).join(', ')}, …`}`;
   return new UsageError(`unknown ${kind} '${word}'${hint}`);
 }

@@ -70,7 +70,9 @@ async function textOf(file: string): Promise<string> {
     try {
       bytes = process.getBuiltinModule('node:zlib').gunzipSync(bytes);
     } catch (error) {
-      throw new UsageError(`${file}: the gzip stream is broken: ${error instanceof Error ? error.message : 'unknown error'}`);
+      throw new UsageError(
+        `${file}: the gzip stream is broken: ${error instanceof Error ? error.message : 'unknown error'}`,
+      );
     }
   }
   return new TextDecoder().decode(bytes);
@@ -103,6 +105,8 @@ function replayed(vector: Vector, where: string): Difference[] {
   try {
     return replay(vector);
   } catch (error) {
-    throw new UsageError(`${where}: case ${vector.id} cannot be run: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(
+      `${where}: case ${vector.id} cannot be run: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
