@@ -50,8 +50,8 @@ export interface Extable {
 }
 
 export interface Hooks {
-  /** elf_check_arch(): default, e_machine is one of the architecture's. */
-  accepts?(header: HeaderFacts, config: Config): boolean;
+  /** elf_check_arch(): default, e_machine is one of the architecture's. `log`: for lines of its own. */
+  accepts?(header: HeaderFacts, config: Config, log?: (line: string) => void): boolean;
   /** module_elf_check_arch() [≥6.12]. */
   acceptsModule?(header: HeaderFacts, config: Config): boolean;
   /**
@@ -132,11 +132,18 @@ export const configOf = (arch: Arch, version: Version): Config =>
 
 /** The exception table entries of an architecture's kernel. */
 export const extableOf = (arch: Arch, version: Version): Extable =>
-  (typeof arch.extable === 'function' ? arch.extable(version) : arch.extable) ?? { size: arch.is64 ? 16 : 8, relative: false };
+  (typeof arch.extable === 'function' ? arch.extable(version) : arch.extable) ?? {
+    size: arch.is64 ? 16 : 8,
+    relative: false,
+  };
 
 /** elf_check_arch() of an architecture. */
-export const acceptsHeader = (arch: Arch, header: HeaderFacts, config: Config): boolean =>
-  arch.accepts ? arch.accepts(header, config) : arch.e_machine.includes(header.e_machine);
+export const acceptsHeader = (
+  arch: Arch,
+  header: HeaderFacts,
+  config: Config,
+  log?: (line: string) => void,
+): boolean => (arch.accepts ? arch.accepts(header, config, log) : arch.e_machine.includes(header.e_machine));
 
 export const isInitSection = (arch: Arch, name: string): boolean =>
   arch.isInitSection?.(name) ?? name.startsWith('.init');

@@ -84,7 +84,7 @@ class Validity {
       throw this.fail('C31', `Invalid ELF header type: ${hdr.e_type} != ${ET_REL}`, 'a module is a relocatable object (ET_REL); this is an executable, a library or a core file');
     const facts = { ...info.format, e_machine: hdr.e_machine, e_flags: hdr.e_flags, e_entry: hdr.e_entry };
     const header = { ...facts, is64: info.bytes[4] === 2, little: info.bytes[5] === 1 };
-    if (!acceptsHeader(arch, header, kernel.config))
+    if (!acceptsHeader(arch, header, kernel.config, (line) => this.say(line)))
       throw this.fail('C32', `Invalid architecture in ELF header: ${hdr.e_machine}`, `the module is built for another machine (e_machine ${hdr.e_machine}, e_flags 0x${hdr.e_flags.toString(16)}); this kernel is ${arch.name}`);
     if (this.set !== '6.1' && arch.acceptsModule && !arch.acceptsModule(header, kernel.config))
       throw this.fail('C33', `Invalid module architecture in ELF header: ${hdr.e_machine}`, `the module is built for another ABI (e_flags 0x${hdr.e_flags.toString(16)})`);

@@ -72,8 +72,7 @@ export function field(size: Size, slices: readonly Slice[], options: FieldOption
   return { name, size, order, mask, hi, lo, slices, round, ...(keeps !== undefined && { keeps }), insert, extract };
 }
 
-const data = (size: Size): Field =>
-  field(size, [[size * 8 - 1, 0, 0]], { name: `word${size * 8}`, order: 'data' });
+const data = (size: Size): Field => field(size, [[size * 8 - 1, 0, 0]], { name: `word${size * 8}`, order: 'data' });
 
 /** Whole words of the module's data order. */
 export const word8: Field = data(1);
