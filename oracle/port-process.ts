@@ -1,0 +1,224 @@
+/**
+ * Speaks docs/port-protocol.md with a port: the kernel's own handlers built by `buildPort()`, or any command.
+ * One child at a time; it is started again after it died, and how it died is the outcome of the case it died in.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { type PortCase, PortProtocolError, packCase, type PortOutcome, unpackOutcome } from './port-protocol.ts';
+
+export type { PortCase, PortCrash, PortOutcome, PortRegion, PortStage } from './port-protocol.ts';
+export { portRegions, PortProtocolError } from './port-protocol.ts';
+
+export interface PortOptions {
+  /** Program and arguments. */
+  readonly command: readonly [string, ...string[]];
+  /** Milliseconds one case may take before the port is killed and the outcome is 'timeout'. Default 5000. */
+  readonly timeLimit?: number;
+  /** Bytes one outcome may have before the port is killed and the outcome is 'flood'. Default 16 MiB. */
+  readonly outputLimit?: number;
+  /** Cases given at once, so that the child never waits for us. Default 64. */
+  readonly batch?: number;
+  /** Working directory of the child. */
+  readonly cwd?: string;
+}
+
+/** The port cannot be run at all: no such program, or it says something that is no outcome. `stderr` is the port's. */
+export class PortError extends Error {
+  override readonly name: string = 'PortError';
+  readonly stderr: string;
+
+  constructor(message: string, stderr = '') {
+    super(stderr.trim() === '' ? message : `${message}\n${stderr.trimEnd()}`);
+    this.stderr = stderr;
+  }
+}
+
+/** How much of what the port writes to stderr is kept, in characters. */
+const STDERR_KEPT = 16_384;
+/** Deaths one after the other, before the first outcome of a child, after which the port is taken for broken. */
+const SPURIOUS_DEATHS = 3;
+
+/** What a running child is waiting for. */
+interface Running {
+  readonly child: ChildProcess;
+  /** Bytes of the outcome that is being read. */
+  buffer: Buffer;
+  /** Resolves the wait for more bytes, an end, or nothing within the time limit. */
+  wake: () => void;
+  ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
+  failure: Error | undefined;
+}
+
+export class PortProcess {
+  readonly #options: Required<Omit<PortOptions, 'cwd'>> & { readonly cwd: string | undefined };
+  #running: Running | undefined;
+  #stderr = '';
+  #sequence = 0;
+
+  constructor(options: PortOptions) {
+    const { command, timeLimit = 5000, outputLimit = 16 * 1024 * 1024, batch = 64, cwd } = options;
+    this.#options = { command, timeLimit, outputLimit, batch, cwd };
+  }
+
+  /** The end of what the port has written to stderr. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /**
+   * Runs cases in order and gives an outcome for each. A crash, a hang or a flood of one case is its outcome; the
+   * following cases run in a fresh child. Throws PortError when no port can be had.
+   */
+  async run(cases: readonly PortCase[]): Promise<PortOutcome[]> {
+    const outcomes: PortOutcome[] = [];
+    while (outcomes.length < cases.length) {
+      const batch = cases.slice(outcomes.length, outcomes.length + this.#options.batch);
+      const done = await this.#runBatch(batch);
+      outcomes.push(...done);
+    }
+    return outcomes;
+  }
+
+  /** Ends the child. The next `run()` starts another. */
+  async close(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined || running.ended !== undefined) return;
+    running.child.stdin?.end();
+    await this.#end(running, 1000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Gives outcomes of the first cases of the batch: all of them, or up to and with the one that ended the child. */
+  async #runBatch(cases: readonly PortCase[]): Promise<PortOutcome[]> {
+    for (let deaths = 0; ; deaths++) {
+      const running = await this.#start();
+      const first = this.#sequence;
+      this.#sequence = (this.#sequence + cases.length) >>> 0;
+      running.child.stdin?.write(Buffer.concat(cases.map((c, i) => packCase(c, (first + i) >>> 0))));
+      const outcomes: PortOutcome[] = [];
+      for (const [i] of cases.entries()) {
+        const outcome = await this.#outcome(running, (first + i) >>> 0);
+        // It left in peace between two cases: the case was not looked at.
+        if (outcome === undefined) break;
+        outcomes.push(outcome);
+        if (this.#running === undefined) break;
+      }
+      if (outcomes.length > 0) return outcomes;
+      if (deaths + 1 >= SPURIOUS_DEATHS) {
+        throw new PortError(`the port ended before it answered: ${this.#options.command.join(' ')}`, this.#stderr);
+      }
+    }
+  }
+
+  /** The next outcome, or undefined when the child ended by exit() without one. */
+  async #outcome(running: Running, sequence: number): Promise<PortOutcome | undefined> {
+    const { timeLimit, outputLimit } = this.#options;
+    const deadline = performance.now() + timeLimit;
+    for (;;) {
+      const read = this.#read(running, sequence);
+      if (read !== undefined) return read;
+      if (running.failure !== undefined) throw running.failure;
+      if (running.buffer.length > outputLimit) return this.#kill(running, 'flood');
+      if (running.ended !== undefined) return this.#death(running);
+      const left = deadline - performance.now();
+      if (left <= 0) return this.#kill(running, 'timeout');
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        running.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  #read(running: Running, sequence: number): PortOutcome | undefined {
+    try {
+      const read = unpackOutcome(running.buffer, sequence);
+      if (read === undefined) return undefined;
+      running.buffer = running.buffer.subarray(read.length);
+      return read.outcome;
+    } catch (error) {
+      if (!(error instanceof PortProtocolError)) throw error;
+      this.#drop(running);
+      throw new PortError(error.message, this.#stderr);
+    }
+  }
+
+  #death(running: Running): PortOutcome | undefined {
+    this.#running = undefined;
+    const { code, signal } = running.ended ?? { code: null, signal: null };
+    if (signal !== null) return died(`signal ${constants.signals[signal]}`);
+    // A shell, or qemu-user in some builds, turns the signal of its child into 128 + number.
+    if (code !== null && code > 128) return died(`signal ${code - 128}`);
+    if (code === 0) return undefined;
+    throw new PortError(`the port ended with exit code ${code}: ${this.#options.command.join(' ')}`, this.#stderr);
+  }
+
+  async #kill(running: Running, why: 'timeout' | 'flood'): Promise<PortOutcome> {
+    this.#drop(running);
+    await this.#end(running, 0);
+    return died(why);
+  }
+
+  #drop(running: Running): void {
+    this.#running = undefined;
+    if (running.ended === undefined) running.child.kill('SIGKILL');
+  }
+
+  /** Waits for the end of a child, killing it after `grace` milliseconds. */
+  async #end(running: Running, grace: number): Promise<void> {
+    if (running.ended !== undefined) return;
+    const timer = setTimeout(() => running.child.kill('SIGKILL'), grace);
+    await new Promise<void>((resolve) => running.child.once('close', () => resolve()));
+    clearTimeout(timer);
+  }
+
+  async #start(): Promise<Running> {
+    if (this.#running !== undefined && this.#running.ended === undefined) return this.#running;
+    const [program, ...args] = this.#options.command;
+    const child = spawn(program, args, { cwd: this.#options.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+    const running: Running = {
+      child,
+      buffer: Buffer.alloc(0),
+      wake: () => {},
+      ended: undefined,
+      failure: undefined,
+    };
+    child.on('error', (error) => {
+      running.failure = new PortError(`cannot start the port: ${error.message}`);
+      running.wake();
+    });
+    child.on('close', (code, signal) => {
+      running.ended = { code, signal };
+      running.wake();
+    });
+    // EPIPE: it died while we wrote; its end tells how.
+    child.stdin?.on('error', () => {});
+    child.stdout?.on('data', (data: Buffer) => {
+      running.buffer = running.buffer.length === 0 ? data : Buffer.concat([running.buffer, data]);
+      if (running.buffer.length > this.#options.outputLimit) child.stdout?.pause();
+      running.wake();
+    });
+    child.stderr?.on('data', (data: Buffer) => {
+      this.#stderr = (this.#stderr + data.toString()).slice(-STDERR_KEPT);
+    });
+    this.#running = running;
+    return running;
+  }
+}
+
+/** The outcome of a case that the port did not live to tell. */
+const died = (crash: string): PortOutcome => ({
+  ret: 'crash',
+  stage: undefined,
+  crash,
+  warns: 0,
+  log: '',
+  sections: new Map(),
+  extra: new Map(),
+});
