@@ -1,5 +1,4 @@
 /** What each step of load_module() did, in the words of this module's numbers. */
-import { extableOf } from '../arch/index.ts';
 import type { ResolvedExport } from '../loader/kernel.ts';
 import type { Loading } from '../loader/loading.ts';
 import { modinfoStrings } from '../loader/modinfo.ts';
