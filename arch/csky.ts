@@ -43,6 +43,7 @@ export const csky: Arch = defineArch({
     R_CSKY_PCRELJSR_IMM26BY2: howto(40,   hint,        nothing, dont, { write: jsriToJsr }),
   },
   unknown: unknownRelocation,
+  replayConfig: ({ config }) => ({ CPU_CK810: config?.includes('CK810') === true }),
   // The vmalloc area, behind 1 GiB of lowmem, up to the kmap area.
   moduleArea: () => ({ text: [0xc000_8000n, 0xff7f_e000n], kernel: 0x8000_0000n }),
 });
