@@ -14,10 +14,12 @@ export interface PlacedSection {
 /** Sections in memory, in file order; the per-CPU section at the value that its symbols are relative to. */
 export function placedSections(m: Module): PlacedSection[] {
   return m.sections.flatMap((s): PlacedSection[] => {
-    const row = { name: s.name, index: s.index, size: s.sh_size };
     const at = m.placement[s.index];
-    if (at !== undefined) return [{ ...row, region: at.region, addr: s.sh_addr }];
-    return isPercpu(m, s) ? [{ ...row, region: 'percpu', addr: m.percpu!.cookie }] : [];
+    const row = (region: PlacedSection['region'], addr: bigint): PlacedSection[] => [
+      { name: s.name, index: s.index, region, addr, size: s.sh_size },
+    ];
+    if (at !== undefined) return row(at.region, s.sh_addr);
+    return isPercpu(m, s) ? row('percpu', m.percpu!.cookie) : [];
   });
 }
 
