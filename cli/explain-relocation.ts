@@ -18,6 +18,7 @@ export class Watched {
   readonly site: Site;
   readonly row: Howto | undefined;
   private readonly load: Loading;
+  private readonly sections: readonly Numbered[];
   /** S, A and P as the kernel computes with them. */
   A: bigint;
   value: bigint | undefined;
@@ -29,10 +30,11 @@ export class Watched {
   private done = false;
 
   /** To be made when symbols have their addresses and nothing is relocated yet. */
-  constructor(load: Loading, chosen: Pick) {
+  constructor(load: Loading, all: readonly Numbered[], chosen: Pick) {
     const { numbered, index } = chosen;
     const { kernel } = load;
     this.load = load;
+    this.sections = all;
     this.pick = chosen;
     this.number = numbered.first + index;
     this.site = new Site(numbered.run);
@@ -61,10 +63,13 @@ export class Watched {
 
   get outcome(): Outcome {
     if (this.value !== undefined) return 'applied';
-    const { section } = this.pick.numbered.run;
-    if (this.error?.reason.includes(`(relocation ${this.pick.index} of ${section.name},`)) return 'refused';
-    if (this.error !== undefined || !this.done) return 'not reached';
-    return 'ignored';
+    if (this.error === undefined) return this.done ? 'ignored' : 'not reached';
+    // Where it stopped is in its sentence: Site.where().
+    const [, index = '', name = ''] = /\(relocation (\d+) of (\S+),/.exec(this.error.reason) ?? [];
+    const section = this.sections.find(({ run }) => run.section.name === name);
+    if (section === undefined) return 'not reached';
+    const stopped = section.first + Number(index);
+    return this.number < stopped ? 'ignored' : this.number === stopped ? 'refused' : 'not reached';
   }
 
   private bytes(): Uint8Array {

@@ -119,7 +119,7 @@ function watch(opened: OpenKernel, file: string, bytes: Uint8Array, options: Exp
     told ??= new Story(load, bytes.length, resolved, applied);
     told.remember(step);
     if (step === 'simplify_symbols' && options.reloc !== undefined)
-      watched = new Watched(load, pick(told.relocations, options.reloc));
+      watched = new Watched(load, told.relocations, pick(told.relocations, options.reloc));
     if (step === 'apply_relocations') watched?.finish(undefined);
     const info = steps[step];
     if (info === undefined) return;

@@ -19,7 +19,7 @@ export interface LoadOptions extends KernelOptions {
 
 export async function load(files: readonly string[], options: LoadOptions, io: Io): Promise<Exit> {
   const planned = await plan(files, options.modules);
-  const opened = await openKernel(await firstHead(planned, files), options);
+  const opened = await openKernel(await firstHead(planned), options);
   const places = options.place === undefined ? undefined : await openPlaces(options.place, planned);
   if (options.dump !== undefined) await (await import('./dump.ts')).openDump(options.dump);
 
@@ -50,11 +50,10 @@ const isFutile = (item: Planned, losers: readonly string[]): boolean =>
 const neededBy = (planned: Plan, file: string): readonly string[] =>
   planned.items.find((item) => item.file === file)?.neededBy ?? [];
 
-/** The first file of all that is an ELF file says which kernel this is. */
-async function firstHead(planned: Plan, files: readonly string[]): Promise<ModuleHead | undefined> {
-  const asked = planned.items.filter(({ neededBy: by }) => by.length === 0);
-  for (const { file } of asked.length > 0 ? asked : files.map((f) => ({ file: f }))) {
-    const head = await headOf(file);
+/** The first of the files asked for that is an ELF file says which kernel this is. */
+async function firstHead(planned: Plan): Promise<ModuleHead | undefined> {
+  for (const { file, neededBy: by } of planned.items) {
+    const head = by.length === 0 ? await headOf(file) : undefined;
     if (head !== undefined) return head;
   }
   return undefined;

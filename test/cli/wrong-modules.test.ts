@@ -51,18 +51,121 @@ const x86 = kernelOf('x86_64');
 
 for (const [what, args, errno, check, log, reason] of [
   ['an empty file', [file('')], 'EINVAL', 'C07', [], /the file is empty/],
-  ['a text file', [file('hello, world\n'.repeat(20))], 'ENOEXEC', 'C30', ['Invalid ELF header magic: != \x7fELF'], /not an ELF file/],
+  [
+    'a text file',
+    [file('hello, world\n'.repeat(20))],
+    'ENOEXEC',
+    'C30',
+    ['Invalid ELF header magic: != \x7fELF'],
+    /not an ELF file/,
+  ],
   ['a short text file', [file('hello')], 'ENOEXEC', 'C29', ['Invalid ELF header len 5'], /the file has 5 bytes/],
-  ['a broken gzip stream', [file(gzipSync(whole).subarray(0, 300))], 'EINVAL', 'C14', ['decompression failed with status -5'], /truncated/],
-  ['another machine', [module('x86_64', 'hello'), module('arm64', 'hello'), ...x86], 'ENOEXEC', 'C32', ['Invalid architecture in ELF header: 183'], /built for another machine/],
-  ['a missing symbol', [module('x86_64', 'missing'), ...x86], 'ENOENT', 'C79', [`missing: ${signed}`, 'missing: Unknown symbol absent_function (err -2)'], /neither the kernel nor a loaded module exports absent_function/],
-  ['a changed CRC', [module('x86_64', 'bad-crc'), ...x86], 'EINVAL', 'C82', [`bad_crc: ${signed}`, 'bad_crc: disagrees about version of symbol near_function', 'bad_crc: Unknown symbol near_function (err -22)'], /rebuild it for this kernel/],
-  ['a missing namespace import', [module('x86_64', 'exporter'), module('x86_64', 'no-namespace'), ...x86], 'EINVAL', 'C83', ['no_namespace: module uses symbol (counter_reset) from namespace COUNTER, but does not import it.', 'no_namespace: Unknown symbol counter_reset (err -22)'], /add MODULE_IMPORT_NS\("COUNTER"\)/],
-  ['a proprietary user of a GPL-only symbol', [module('x86_64', 'proprietary'), ...x86], 'ENOENT', 'C80', ["proprietary: module license 'Proprietary' taints kernel.", `proprietary: ${signed}`, 'proprietary: module license taints kernel.', 'proprietary: Unknown symbol gpl_only_function (err -2)'], /exported GPL-only/],
-  ['an unknown relocation type', [built({ sections: [code], relocs: { '.text': [{ ...pc32, type: 99 }] }, versions: [['module_layout', 0x90392bcd], ['near_function', crc('near_function')]] }), ...x86], 'ENOEXEC', 'C89', [`minimal: ${signed}`, 'module: minimal: Unknown rela relocation: 99'], /type 99 against near_function/],
-  ['a value out of range', [built({ sections: [code], relocs: { '.text': [{ offset: 0, type: 10, symbol: '.text' }] } }), ...x86], 'ENOEXEC', 'C90', [`minimal: ${signed}`, 'module: overflow in relocation type 10 val ffffffffc0000000 sec 5 idx 0', "module: `minimal' likely not compiled with -mcmodel=kernel"], /R_X86_64_32 holds 0 … 4294967295/],
-  ['a module twice', [module('x86_64', 'hello'), module('x86_64', 'hello'), ...x86], 'EEXIST', 'C62', [], /hello is loaded already/],
-  ['a stripped module', [built({ omit: ['.symtab', '.strtab'] })], 'ENOEXEC', 'C48', ['minimal: module has no symbols (stripped?)'], /./],
+  [
+    'a broken gzip stream',
+    [file(gzipSync(whole).subarray(0, 300))],
+    'EINVAL',
+    'C14',
+    ['decompression failed with status -5'],
+    /truncated/,
+  ],
+  [
+    'another machine',
+    [module('x86_64', 'hello'), module('arm64', 'hello'), ...x86],
+    'ENOEXEC',
+    'C32',
+    ['Invalid architecture in ELF header: 183'],
+    /built for another machine/,
+  ],
+  [
+    'a missing symbol',
+    [module('x86_64', 'missing'), ...x86],
+    'ENOENT',
+    'C79',
+    [`missing: ${signed}`, 'missing: Unknown symbol absent_function (err -2)'],
+    /neither the kernel nor a loaded module exports absent_function/,
+  ],
+  [
+    'a changed CRC',
+    [module('x86_64', 'bad-crc'), ...x86],
+    'EINVAL',
+    'C82',
+    [
+      `bad_crc: ${signed}`,
+      'bad_crc: disagrees about version of symbol near_function',
+      'bad_crc: Unknown symbol near_function (err -22)',
+    ],
+    /rebuild it for this kernel/,
+  ],
+  [
+    'a missing namespace import',
+    [module('x86_64', 'exporter'), module('x86_64', 'no-namespace'), ...x86],
+    'EINVAL',
+    'C83',
+    [
+      'no_namespace: module uses symbol (counter_reset) from namespace COUNTER, but does not import it.',
+      'no_namespace: Unknown symbol counter_reset (err -22)',
+    ],
+    /add MODULE_IMPORT_NS\("COUNTER"\)/,
+  ],
+  [
+    'a proprietary user of a GPL-only symbol',
+    [module('x86_64', 'proprietary'), ...x86],
+    'ENOENT',
+    'C80',
+    [
+      "proprietary: module license 'Proprietary' taints kernel.",
+      `proprietary: ${signed}`,
+      'proprietary: module license taints kernel.',
+      'proprietary: Unknown symbol gpl_only_function (err -2)',
+    ],
+    /exported GPL-only/,
+  ],
+  [
+    'an unknown relocation type',
+    [
+      built({
+        sections: [code],
+        relocs: { '.text': [{ ...pc32, type: 99 }] },
+        versions: [
+          ['module_layout', 0x90392bcd],
+          ['near_function', crc('near_function')],
+        ],
+      }),
+      ...x86,
+    ],
+    'ENOEXEC',
+    'C89',
+    [`minimal: ${signed}`, 'module: minimal: Unknown rela relocation: 99'],
+    /type 99 against near_function/,
+  ],
+  [
+    'a value out of range',
+    [built({ sections: [code], relocs: { '.text': [{ offset: 0, type: 10, symbol: '.text' }] } }), ...x86],
+    'ENOEXEC',
+    'C90',
+    [
+      `minimal: ${signed}`,
+      'module: overflow in relocation type 10 val ffffffffc0000000 sec 5 idx 0',
+      "module: `minimal' likely not compiled with -mcmodel=kernel",
+    ],
+    /R_X86_64_32 holds 0 … 4294967295/,
+  ],
+  [
+    'a module twice',
+    [module('x86_64', 'hello'), module('x86_64', 'hello'), ...x86],
+    'EEXIST',
+    'C62',
+    [],
+    /hello is loaded already/,
+  ],
+  [
+    'a stripped module',
+    [built({ omit: ['.symtab', '.strtab'] })],
+    'ENOEXEC',
+    'C48',
+    ['minimal: module has no symbols (stripped?)'],
+    /./,
+  ],
 ] as const) {
   test(`refused: ${what}`, async (t) => {
     const failure = await refused(t, args);
@@ -75,7 +178,9 @@ for (const [what, args, errno, check, log, reason] of [
 
 /** CRC-32, as the fictional kernel has it for all its symbols. */
 function crc(name: string): number {
-  const row = readFileSync(x86[1]!, 'utf8').split('\n').find((line) => line.split('\t')[1] === name);
+  const row = readFileSync(x86[1]!, 'utf8')
+    .split('\n')
+    .find((line) => line.split('\t')[1] === name);
   return Number(row?.split('\t')[0]);
 }
 
@@ -86,13 +191,24 @@ test('without a symbol of the kernel, the way to them is shown', async (t) => {
 
 test('a symbol of another module: which one is told from Module.symvers', async (t) => {
   const { hints } = await refused(t, [module('x86_64', 'user'), ...x86]);
-  t.true(hints.some((hint) => hint === 'counter_add is exported by fixtures/exporter: load that first, or give --modules DIR'), hints.join('\n'));
+  t.true(
+    hints.some(
+      (hint) => hint === 'counter_add is exported by fixtures/exporter: load that first, or give --modules DIR',
+    ),
+    hints.join('\n'),
+  );
 });
 
 test('a module cut at every boundary of its sections is refused, in the same breath as the whole one is loaded', async (t) => {
   const spec = minimalModule({ sections: [code], relocs: { '.text': [pc32] } });
   const { sections, image, e_shoff } = buildKo(spec);
-  const cuts = new Set([...sections.flatMap((s) => [s.sh_offset, s.sh_offset + s.sh_size, s.header]), e_shoff, 63, 64, image.length - 1]);
+  const cuts = new Set([
+    ...sections.flatMap((s) => [s.sh_offset, s.sh_offset + s.sh_size, s.header]),
+    e_shoff,
+    63,
+    64,
+    image.length - 1,
+  ]);
   for (const cut of [...cuts].filter((at) => at < image.length)) {
     const path = file(image.subarray(0, cut));
     const { code: exitCode, out, err } = await komulator('load', path, '--json');
