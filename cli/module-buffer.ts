@@ -1,9 +1,9 @@
 /** Many module files, one after the other, through one buffer. */
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { detectCompression } from '../loader/compression.ts';
 import { fileError } from './file-error.ts';
-import { decompressModule } from './module-file.ts';
+import { checkStats, decompressModule } from './module-file.ts';
 
 /**
  * Reads each module over the one before it: a whole tree costs no memory but that of its largest file. What read()
@@ -20,13 +20,16 @@ export class ModuleBuffer {
 
   private contents(path: string): Uint8Array {
     try {
+      const stats = statSync(path);
+      checkStats(path, stats);
+      const { size } = stats;
       const file = openSync(path, 'r');
       try {
-        const { size } = fstatSync(file);
         if (size > this.buffer.byteLength) this.buffer = new ArrayBuffer(2 ** Math.ceil(Math.log2(size)));
         const bytes = new Uint8Array(this.buffer, 0, size);
         let length = 0;
-        for (let n = -1; length < size && n !== 0; length += n) n = readSync(file, bytes, length, size - length, length);
+        for (let n = -1; length < size && n !== 0; length += n)
+          n = readSync(file, bytes, length, size - length, length);
         return bytes.subarray(0, length);
       } finally {
         closeSync(file);

@@ -68,7 +68,7 @@ export function decompressModuleSync(bytes: Uint8Array, file: string): Uint8Arra
 }
 
 /** kernel_read_file(): EINVAL for what is no regular file, EFBIG past INT_MAX; before a read could block for ever. */
-function checkStats(path: string, stats: Stats): void {
+export function checkStats(path: string, stats: Stats): void {
   if (stats.isDirectory()) throw new InputError(`${path}: is a directory`, { file: path });
   if (!stats.isFile()) throw new InputError(`${path}: is not a regular file`, { file: path });
   if (stats.size > INT_MAX) throw new InputError(`${path}: is larger than 2 GiB`, { file: path });

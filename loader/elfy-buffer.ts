@@ -1,10 +1,6 @@
 /** What elfy asks of its input, over any Uint8Array: a Buffer without Node. */
 
 class ElfyBytes extends Uint8Array<ArrayBuffer> {
-  private get view(): DataView {
-    return new DataView(this.buffer, this.byteOffset, this.byteLength);
-  }
-
   /** A view, as Buffer.slice is. */
   override slice(start = 0, end: number = this.length): this {
     const to = Math.min(Math.max(end, start), this.length);
@@ -19,34 +15,41 @@ class ElfyBytes extends Uint8Array<ArrayBuffer> {
   }
 
   readUInt8(at: number): number {
-    return this.view.getUint8(at);
+    return this.byte(at);
   }
   readInt8(at: number): number {
-    return this.view.getInt8(at);
+    return (this.byte(at) << 24) >> 24;
   }
   readUInt16LE(at: number): number {
-    return this.view.getUint16(at, true);
+    return this.byte(at) | (this.byte(at + 1) << 8);
   }
   readUInt16BE(at: number): number {
-    return this.view.getUint16(at);
+    return (this.byte(at) << 8) | this.byte(at + 1);
   }
   readInt16LE(at: number): number {
-    return this.view.getInt16(at, true);
+    return (this.readUInt16LE(at) << 16) >> 16;
   }
   readInt16BE(at: number): number {
-    return this.view.getInt16(at);
+    return (this.readUInt16BE(at) << 16) >> 16;
   }
   readUInt32LE(at: number): number {
-    return this.view.getUint32(at, true);
+    return this.readInt32LE(at) >>> 0;
   }
   readUInt32BE(at: number): number {
-    return this.view.getUint32(at);
+    return this.readInt32BE(at) >>> 0;
   }
   readInt32LE(at: number): number {
-    return this.view.getInt32(at, true);
+    return this.readUInt16LE(at) | (this.readUInt16LE(at + 2) << 16);
   }
   readInt32BE(at: number): number {
-    return this.view.getInt32(at);
+    return (this.readUInt16BE(at) << 16) | this.readUInt16BE(at + 2);
+  }
+
+  /** Without a DataView: elfy reads a few numbers from each of very many slices. */
+  private byte(at: number): number {
+    const byte = this[at];
+    if (byte === undefined) throw new RangeError(`offset ${at} lies outside of ${this.length} bytes`);
+    return byte;
   }
 }
 

@@ -70,10 +70,11 @@ export class LoadInfo {
   private table: RawShdr[] | undefined;
   private symbols: Symtab | undefined;
 
-  constructor(file: Uint8Array, format: ElfFormat) {
+  /** `inPlace`: the file itself is the temporary image (see LoadOptions). */
+  constructor(file: Uint8Array, format: ElfFormat, inPlace = false) {
     this.format = format;
-    this.bytes = new Uint8Array(file);
-    this.view = new DataView(this.bytes.buffer);
+    this.bytes = inPlace && file.buffer instanceof ArrayBuffer ? (file as Uint8Array<ArrayBuffer>) : new Uint8Array(file);
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     this.len = this.bytes.length;
   }
 

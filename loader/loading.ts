@@ -22,6 +22,11 @@ export interface LoadOptions {
   /** Told of each relocation. Asking for it takes the interpreter instead of the compiled loop. */
   readonly trace?: Trace;
   readonly onResolved?: OnResolved;
+  /**
+   * True: the load works in the file's own bytes instead of a copy of them. They must be nobody else's until it has
+   * ended, and are spoilt by then. For whole trees, read into one buffer.
+   */
+  readonly inPlace?: boolean;
 }
 
 export class Loading {
@@ -45,7 +50,7 @@ export class Loading {
 
   constructor(kernel: Kernel, file: Uint8Array, options: LoadOptions) {
     this.kernel = kernel;
-    this.info = new LoadInfo(file, kernel.format);
+    this.info = new LoadInfo(file, kernel.format, options.inPlace);
     this.options = options;
   }
 

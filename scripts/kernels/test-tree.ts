@@ -69,6 +69,7 @@ class TreeTest {
     const sample = this.lld === undefined ? new Set<string>() : await sampleOf([...modules.values()], size);
     const begin = performance.now();
     const full = await loadTree(this.tree, {
+      wantsFile: ({ name }) => sample.has(name),
       resolved: (_, symbol) => {
         this.references++;
         // Whoever gets here has been through check_version().

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Arch, archOf, arches, headerFacts } from '../../arch/index.ts';
-import { readModuleFile, readModuleFileSync } from '../../cli/module-file.ts';
+import { ModuleBuffer } from '../../cli/module-buffer.ts';
+import { readModuleFile } from '../../cli/module-file.ts';
 import { freeMemory } from '../../loader/allocate.ts';
 import { moduleName, parseModulesDep } from '../../loader/depend-files.ts';
 import { LoadError } from '../../loader/errors.ts';
@@ -11,6 +12,7 @@ import { type KernelExport, parseSymvers } from '../../loader/exports.ts';
 import { parseKconfig } from '../../loader/kconfig.ts';
 import { Kernel, type ResolvedExport } from '../../loader/kernel.ts';
 import { loadModule, type Step } from '../../loader/load.ts';
+import type { LoadOptions } from '../../loader/loading.ts';
 import type { Module } from '../../loader/module.ts';
 import { type Version, versions } from '../../relocs/module-view.ts';
 import type { DebianKernel } from '../debian/manifest.ts';
@@ -33,8 +35,10 @@ export interface TreeModule {
   readonly dependencies: readonly string[];
 }
 
-/** What the caller wants to see of the loads; `file` is the module as it was read. */
+/** What the caller wants to see of the loads. */
 export interface Watcher {
+  /** Whether step() needs the file as it was read; otherwise the load spoils it. */
+  wantsFile?(module: TreeModule): boolean;
   step?(step: Step, module: TreeModule, file: Uint8Array): Promise<void> | void;
   resolved?(name: string, symbol: ResolvedExport, module: TreeModule): void;
   loaded?(loaded: Module, module: TreeModule): void;
@@ -91,14 +95,16 @@ export async function openTree(debian: DebianKernel): Promise<Tree> {
  */
 export async function loadTree(tree: Tree, watcher: Watcher): Promise<number> {
   const { kernel } = tree;
+  const buffer = new ModuleBuffer();
   let emptied = 0;
   for (const module of tree.modules.values()) {
-    const file = await read(module.path);
+    let file = buffer.read(module.path);
+    if (file instanceof Promise) file = await file;
     let refusal = await loadOne(kernel, module, file, watcher);
     if (refusal?.check === 'C67') {
       emptied++;
       for (const m of kernel.modules) freeMemory(m);
-      refusal = await loadOne(kernel, module, file, watcher);
+      refusal = await loadOne(kernel, module, await buffer.read(module.path), watcher);
     }
     if (refusal !== undefined) watcher.failed?.(refusal, module);
   }
@@ -113,7 +119,10 @@ async function loadOne(
   watcher: Watcher,
 ): Promise<LoadError | undefined> {
   const { resolved } = watcher;
-  const options = resolved ? { onResolved: (n: string, s: ResolvedExport) => resolved(n, s, module) } : {};
+  const options: LoadOptions = {
+    inPlace: watcher.wantsFile?.(module) !== true,
+    ...(resolved && { onResolved: (name, symbol) => resolved(name, symbol, module) }),
+  };
   const steps = loadModule(kernel, file, options);
   try {
     let next = steps.next();
@@ -128,10 +137,6 @@ async function loadOne(
     throw error;
   }
 }
-
-/** Without a turn of the event loop where there is nothing to unpack. */
-const read = (path: string): Uint8Array | Promise<Uint8Array> =>
-  path.endsWith('.ko') ? readModuleFileSync(path) : readModuleFile(path);
 
 /** The profile that a version magic asks for. */
 function profileOf(vermagic: string): Version {
