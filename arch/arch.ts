@@ -59,6 +59,8 @@ export interface Hooks {
    * image. Throws Refusal.
    */
   frobSections?(m: ModuleView): void;
+  /** frobSections() changes names in the tables of symbol versions. */
+  readonly rewritesVersions?: boolean;
   /** Bytes that the frob hook put at the start of a region (mod->mem[].size before layout). */
   regionHead?(m: ModuleView, region: Region): number;
   /** arch_mod_section_prepend(): bytes in front of section `index`. */

@@ -12,6 +12,8 @@ import { microblaze } from './microblaze.ts';
 import { mips, mips64 } from './mips.ts';
 import { nios2 } from './nios2.ts';
 import { openrisc } from './openrisc.ts';
+import { ppc32 } from './ppc32.ts';
+import { ppc64, ppc64le } from './ppc64.ts';
 import { riscv32, riscv64 } from './riscv.ts';
 import { s390x } from './s390.ts';
 import { sh } from './sh.ts';
@@ -40,6 +42,9 @@ export const arches: readonly Arch[] = [
   openrisc,
   mips,
   mips64,
+  ppc32,
+  ppc64,
+  ppc64le,
   loongarch64,
   loongarch32,
   nios2,

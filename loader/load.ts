@@ -20,6 +20,7 @@ import { augmentKernelTaints, taintOfOffenders, taintOfSignature, taintsOfCheckM
 import { applyRelocations } from './relocate.ts';
 import { moduleUnloadFree, simplifySymbols } from './symbols.ts';
 import { validate } from './validate.ts';
+import { SymbolVersions } from './versions.ts';
 
 /** A step of load_module() that has just been done, or a label of its unwinding. */
 export interface Step {
@@ -114,7 +115,8 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
 
     // Every symbol becomes an address; those it does not define are looked up, checked and pinned.
     at('simplify_symbols');
-    simplifySymbols(m, info, { versions, ...(options.onResolved ? { onResolved: options.onResolved } : {}) });
+    const versionsNow = kernel.arch.rewritesVersions ? new SymbolVersions(info) : versions;
+    simplifySymbols(m, info, { versions: versionsNow, ...(options.onResolved ? { onResolved: options.onResolved } : {}) });
     yield done('simplify_symbols');
 
     // No new symbols from here on.

@@ -76,6 +76,17 @@ export class Entries {
       : BigInt(this.view.getInt32(i * 12 + 8, this.little));
   }
 
+  /** The upper half of a 64-bit addend, signed; 0 in 32 bits. */
+  addendHigh(i: number): number {
+    return this.is64 && this.rela ? this.view.getInt32(i * 24 + (this.little ? 20 : 16), this.little) : 0;
+  }
+
+  /** The lower half of a 64-bit addend, unsigned, or the whole of a 32-bit one, signed. */
+  addendLow(i: number): number {
+    if (!this.rela) return 0;
+    return this.is64 ? this.view.getUint32(i * 24 + (this.little ? 16 : 20), this.little) : this.view.getInt32(i * 12 + 8, this.little);
+  }
+
   swap(i: number, j: number): void {
     const all = this.bytes;
     const a = all.slice(i * this.size, (i + 1) * this.size);
