@@ -14,6 +14,7 @@ import { nios2 } from './nios2.ts';
 import { openrisc } from './openrisc.ts';
 import { ppc32 } from './ppc32.ts';
 import { ppc64, ppc64le } from './ppc64.ts';
+import { parisc, parisc64 } from './parisc.ts';
 import { riscv32, riscv64 } from './riscv.ts';
 import { s390x } from './s390.ts';
 import { sh } from './sh.ts';
@@ -53,4 +54,6 @@ export const arches: readonly Arch[] = [
   arc,
   arcompact,
   xtensa,
+  parisc,
+  parisc64,
 ];
