@@ -1,4 +1,6 @@
 /** The kernel that the options of `load` and `explain` describe. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Arch, arches } from '../arch/index.ts';
 import { InputError } from '../loader/input-error.ts';
 import {
@@ -51,13 +53,23 @@ export async function openKernel(head: ModuleHead | undefined, options: KernelOp
     order: head?.order ?? arch.orders[0]!,
     ...(options.config === undefined ? {} : { config: await readConfig(options.config) }),
   };
-  const all = await readExports(options);
+  const symvers = options.symvers ?? symversOf(options.modules);
+  const all = await readExports({ ...options, ...(symvers === undefined ? {} : { symvers }) });
   return {
     kernel: new Kernel({ ...init, exports: all.filter(({ owner }) => owner === 'vmlinux') }),
-    notes: head !== undefined && profile.note !== undefined ? [profile.note] : [],
+    notes: [
+      ...(head !== undefined && profile.note !== undefined ? [profile.note] : []),
+      ...(symvers !== options.symvers ? [`symbols from ${symvers}`] : []),
+    ],
     exporters: new Map(all.filter(({ owner }) => owner !== 'vmlinux').map(({ name, owner }) => [name, owner])),
-    hasSymbols: options.symvers !== undefined || options.symbols !== undefined,
+    hasSymbols: symvers !== undefined || options.symbols !== undefined,
   };
+}
+
+/** Where a build or the headers' package leaves Module.symvers in a module tree. */
+function symversOf(modules: string | undefined): string | undefined {
+  if (modules === undefined) return undefined;
+  return ['Module.symvers', 'build/Module.symvers'].map((name) => join(modules, name)).find((path) => existsSync(path));
 }
 
 /** Names, CRCs and namespaces from --symvers, addresses from --symbols; each alone does too. */

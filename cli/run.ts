@@ -183,7 +183,7 @@ const profileOptions = (command: Command): Command =>
 
 const kernelOptions = (command: Command): Command =>
   profileOptions(command)
-    .option('--symvers <file>', 'Module.symvers: what the kernel exports, with CRCs')
+    .option('--symvers <file>', 'Module.symvers: what the kernel exports, with CRCs; default, the one in --modules')
     .option('--symbols <file>', 'addresses: System.map, /proc/kallsyms text or a vmlinux')
     .option('--modules <dir>', 'lib/modules/VERSION: dependencies are loaded first');
 

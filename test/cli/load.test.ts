@@ -197,6 +197,13 @@ test('--modules: dependencies first, by file or by name, with or without modules
   t.is(builtin.code, 0);
   t.deepEqual(builtin.notes, ['core is built in: nothing to load']);
 
+  // The headers' package leaves its Module.symvers in the tree.
+  mkdirSync(join(tree, 'build'));
+  cpSync(fixture('ko/x86_64/Module.symvers'), join(tree, 'build/Module.symvers'));
+  const found = await load('user', '--modules', tree);
+  t.is(found.code, 0);
+  t.deepEqual(found.notes, [`symbols from ${join(tree, 'build/Module.symvers')}`]);
+
   const { code, err } = await komulator('load', 'usr', '--modules', tree);
   t.is(code, 2);
   t.regex(err, /no module 'usr' in .*; did you mean user\?/);
