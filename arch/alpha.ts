@@ -51,7 +51,10 @@ function frobSections(m: ModuleView): void {
       if (genericInfo.type(r_info, m.format) !== LITERAL) continue;
       const sym = genericInfo.sym(r_info, m.format);
       if (sym >= m.symtab!.count)
-        throw crashes('signal 11', `relocation ${i} of ${s.name} names symbol ${sym} of ${m.symtab!.count}, which it never checks`);
+        throw crashes(
+          'signal 11',
+          `relocation ${i} of ${s.name} names symbol ${sym} of ${m.symtab!.count}, which it never checks`,
+        );
       const key = `${sym} ${entries.r_addend(i)}`;
       const known = offsets.get(key) ?? 0;
       const offset = known === 0 ? got.sh_size : known;
@@ -67,7 +70,8 @@ function writeLiteral(r: Site, toSlot: bigint): void {
   r.write(2, toSlot);
   const { bytes, sh_addr } = gots.of(r.module);
   const at = Number(toSlot + gp(r) - sh_addr);
-  if (at + 8 > bytes.length) throw crashes('signal 11', `${r.where()} fills slot ${at} of a GOT of ${bytes.length} bytes`);
+  if (at + 8 > bytes.length)
+    throw crashes('signal 11', `${r.where()} fills slot ${at} of a GOT of ${bytes.length} bytes`);
   new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(at, BigInt.asUintN(64, r.S + r.A), true);
 }
 

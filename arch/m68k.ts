@@ -22,9 +22,13 @@ const [MEMOFFSET, VNODE_SHIFT] = [0, 1];
 /** The bytes at an address, which nobody checks. */
 function at(m: ModuleView, address: bigint, size: number): DataView {
   const s = m.sections.find(
-    (x) => (x.sh_flags & SHF_ALLOC) !== 0 && address >= x.sh_addr && address + BigInt(size) <= x.sh_addr + BigInt(x.bytes.length),
+    (x) =>
+      (x.sh_flags & SHF_ALLOC) !== 0 &&
+      address >= x.sh_addr &&
+      address + BigInt(size) <= x.sh_addr + BigInt(x.bytes.length),
   );
-  if (s === undefined) throw crashes('signal 11', `.m68k_fixup names 0x${address.toString(16)}, which is not in ${m.name}`);
+  if (s === undefined)
+    throw crashes('signal 11', `.m68k_fixup names 0x${address.toString(16)}, which is not in ${m.name}`);
   return new DataView(s.bytes.buffer, s.bytes.byteOffset + Number(address - s.sh_addr), size);
 }
 

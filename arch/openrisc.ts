@@ -14,7 +14,10 @@ import { type Arch, defineArch } from './arch.ts';
 const [LO16, HI16] = [insn32([[15, 0, 0]]), insn32([[31, 16, 0]])];
 /** The high half for a low half that is sign-extended. */
 const AHI16 = insn32([[31, 16, 0]], { round: 0x8000n });
-const SLO16 = insn32([[15, 11, 21], [10, 0, 0]]);
+const SLO16 = insn32([
+  [15, 11, 21],
+  [10, 0, 0],
+]);
 const DISP26 = insn32([[27, 2, 0]]);
 const since = { since: '6.12' };
 

@@ -32,7 +32,14 @@ const [PLT16DBL, PLT32DBL] = [18, 20];
 
 const word12 = field(2, [[11, 0, 0]], { name: 'word12', order: 'data' });
 /** A long displacement: low 12 bits, then the high 8. */
-const word20 = field(4, [[11, 0, 16], [19, 12, 8]], { name: 'word20', order: 'data' });
+const word20 = field(
+  4,
+  [
+    [11, 0, 16],
+    [19, 12, 8],
+  ],
+  { name: 'word20', order: 'data' },
+);
 const dbl16 = field(2, [[16, 1, 0]], { name: 'dbl16', order: 'data' });
 const dbl32 = field(4, [[32, 1, 0]], { name: 'dbl32', order: 'data' });
 const even = [aligned(2n), signed];
@@ -56,7 +63,10 @@ class Tables {
         const table = GOT.includes(type) ? this.got : PLT.includes(type) ? this.plt : undefined;
         if (table === undefined || table.has(sym)) continue;
         if (sym >= m.symtab!.count)
-          throw crashes('signal 11', `relocation ${i} of ${s.name} names symbol ${sym} of ${m.symtab!.count}, which it never checks`);
+          throw crashes(
+            'signal 11',
+            `relocation ${i} of ${s.name} names symbol ${sym} of ${m.symtab!.count}, which it never checks`,
+          );
         table.set(sym, table.size * (table === this.got ? 8 : PLT_ENTRY_SIZE));
       }
     }
@@ -127,7 +137,11 @@ const plt: Calculation = calculation('S + A - P in reach, or PLT + A - P', (r) =
   return (from <= distance && distance <= to ? r.S : entry) + r.A - r.P;
 });
 
-const shared = (): Verdict => ({ errno: 'ENOEXEC', log: [], reason: 'this type is for shared objects; s390 refuses it without a word' });
+const shared = (): Verdict => ({
+  errno: 'ENOEXEC',
+  log: [],
+  reason: 'this type is for shared objects; s390 refuses it without a word',
+});
 
 export const s390x: Arch = defineArch({
   name: 's390x',
@@ -196,7 +210,8 @@ export const s390x: Arch = defineArch({
       throw new Refusal('ENOEXEC', `${m.name} has no symbol table to size GOT and PLT by`);
     }
     for (let i = 0; i < m.symtab.count; i++)
-      if (m.symtab.st_shndx(i) === SHN_UNDEF && m.symtab.name(i) === '_GLOBAL_OFFSET_TABLE_') m.symtab.setShndx(i, SHN_ABS);
+      if (m.symtab.st_shndx(i) === SHN_UNDEF && m.symtab.name(i) === '_GLOBAL_OFFSET_TABLE_')
+        m.symtab.setShndx(i, SHN_ABS);
     tables.of(m);
   },
   regionHead: (m, region) => {

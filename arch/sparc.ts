@@ -37,7 +37,8 @@ function frobSections(m: ModuleView): void {
     throw new Refusal('ENOEXEC', `${m.name} has no symbol table`);
   }
   for (let i = 1; i < symtab.count; i++)
-    if (symtab.st_shndx(i) === SHN_UNDEF && ELF_ST_TYPE(symtab.st_info(i)) === STT_REGISTER) symtab.setShndx(i, SHN_ABS);
+    if (symtab.st_shndx(i) === SHN_UNDEF && ELF_ST_TYPE(symtab.st_info(i)) === STT_REGISTER)
+      symtab.setShndx(i, SHN_ABS);
 }
 
 // biome-ignore format: table
@@ -94,7 +95,8 @@ export const sparc64: Arch = defineArch({
     R_SPARC_UA64:     howto(54,   abs,         word64, dont),
   },
   before: (r) => {
-    if (r.P >> 32n !== 0n) throw crashes('BUG', `${r.where()} is at 0x${r.P.toString(16)}, and modules must lie below 4 GiB`);
+    if (r.P >> 32n !== 0n)
+      throw crashes('BUG', `${r.where()} is at 0x${r.P.toString(16)}, and modules must lie below 4 GiB`);
     return undefined;
   },
   moduleArea: () => ({ text: [0x1000_0000n, 0xf000_0000n], kernel: 0x40_4000n }),

@@ -34,6 +34,9 @@ export interface GivenSymbol {
   readonly value: bigint;
   readonly weak?: boolean;
   readonly shndx?: number;
+  /** STT_… */
+  readonly type?: number;
+  readonly st_other?: number;
 }
 
 /** r_offset, type name or number, symbol, addend. */
@@ -43,7 +46,14 @@ export interface Given {
   readonly arch: Arch;
   readonly version?: Version;
   readonly config?: Config;
+  /** Default: the architecture's first order. */
   readonly little?: boolean;
+  /** Default: the architecture's first form. */
+  readonly form?: 'REL' | 'RELA';
+  /** Without a symbol table. */
+  readonly stripped?: boolean;
+  /** Where the module's text region starts, and with it what the frob hook puts there (s390's GOT and PLT). */
+  readonly text?: bigint;
   readonly sections: Readonly<Record<string, GivenSection>>;
   readonly symbols?: Readonly<Record<string, bigint | GivenSymbol>>;
   /** By target section. */
@@ -70,7 +80,8 @@ export function typeNumber(arch: Arch, type: string | number): number {
 
 /** Frob, then each relocation section in order, as load_module() does; stops at the first refusal. */
 export function relocate(given: Given): Outcome {
-  const { arch, little = true, version = '7.2' } = given;
+  const { arch, version = '7.2', form = arch.forms[0]! } = given;
+  const little = given.little ?? arch.orders[0] === 'little';
   const format: ElfFormat = { is64: arch.is64, little };
   const symbols = Object.entries(given.symbols ?? {});
   const sections: Section[] = [section(0, '', 0n, new Uint8Array(0), 0, 0)];
@@ -80,7 +91,7 @@ export function relocate(given: Given): Outcome {
     const exec = name.includes('text') ? SHF_EXECINSTR : 0;
     sections.push(section(sections.length, name, addr, bytes, flags ?? SHF_ALLOC | exec, SHT_PROGBITS));
   }
-  const rela = arch.forms[0] === 'RELA';
+  const rela = form === 'RELA';
   for (const [target, relocs] of Object.entries(given.relocs ?? {})) {
     const index = sections.findIndex((s) => s.name === target);
     const bytes = encode(arch, format, rela, relocs, (name) => 1 + symbols.findIndex(([n]) => n === name));
@@ -98,7 +109,7 @@ export function relocate(given: Given): Outcome {
     e_machine: arch.e_machine[0]!,
     e_flags: 0,
     sections,
-    symtab,
+    symtab: given.stripped ? undefined : symtab,
     version,
     config: { ...configOf(arch, version), ...given.config },
     memory: {},
@@ -117,6 +128,9 @@ export function relocate(given: Given): Outcome {
   try {
     arch.frobSections?.(module);
     for (const s of sections) if (s.sh_type === SHT_NOBITS) s.bytes = new Uint8Array(s.sh_size);
+    const region = version === '6.1' ? 'core' : 'text';
+    const size = arch.regionHead?.(module, region) ?? 0;
+    module.memory[region] = { base: given.text ?? 0n, size, bytes: new Uint8Array(size) };
     for (const s of sections) {
       if (s.sh_type !== SHT_RELA && s.sh_type !== SHT_REL) continue;
       const entries = new Entries(format, rela, s.bytes);
@@ -183,10 +197,17 @@ function encodeSymbols(format: ElfFormat, symbols: readonly (readonly [string, b
   const view = new DataView(bytes.buffer);
   let strtab = '\0';
   symbols.forEach(([name, given], i) => {
-    const { value, weak = false, shndx = 0xfff1 } = typeof given === 'bigint' ? { value: given } : given;
+    const {
+      value,
+      weak = false,
+      shndx = 0xfff1,
+      type = 0,
+      st_other = 0,
+    } = typeof given === 'bigint' ? { value: given } : given;
     const at = (i + 1) * size;
     view.setUint32(at, strtab.length, format.little);
-    view.setUint8(at + (format.is64 ? 4 : 12), (weak ? 2 : 1) << 4);
+    view.setUint8(at + (format.is64 ? 4 : 12), ((weak ? 2 : 1) << 4) | type);
+    view.setUint8(at + (format.is64 ? 5 : 13), st_other);
     view.setUint16(at + (format.is64 ? 6 : 14), shndx, format.little);
     strtab += `${name}\0`;
     if (format.is64) view.setBigUint64(at + 8, value, format.little);
