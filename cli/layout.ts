@@ -6,8 +6,9 @@ import type { Loading } from '../loader/loading.ts';
 import type { Module } from '../loader/module.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE } from '../relocs/elf.ts';
 import type { Section } from '../relocs/section.ts';
+import { type Slots, slotsOf } from '../relocs/slots.ts';
 import { type Attempt, attempt, unpackingRefused } from './attempt.ts';
-import { type Exit, exit, hex, type Io, toJson } from './io.ts';
+import { count, type Exit, exit, hex, type Io, toJson } from './io.ts';
 import { readModuleFile } from './module-file.ts';
 import { moduleHead } from './module-head.ts';
 import { type OpenKernel, openKernel, type ProfileOptions } from './open-kernel.ts';
@@ -99,6 +100,17 @@ function laidOut(
   return { file, opened, module, tables, heads };
 }
 
+/** The table in a section, where its architecture counted what it may need at most. */
+function entriesOf(s: Section): Slots | undefined {
+  const slots = slotsOf(s);
+  return slots !== undefined && Number.isFinite(slots.max) ? slots : undefined;
+}
+
+function entriesText(s: Section): string {
+  const slots = entriesOf(s);
+  return slots === undefined ? '' : ` (${count(slots.max, 'entry', 'entries')} of ${slots.entrySize} at most)`;
+}
+
 const flagsOf = (s: Section): string =>
   `${(s.sh_flags & SHF_ALLOC) === 0 ? '' : 'A'}${(s.sh_flags & SHF_WRITE) === 0 ? '' : 'W'}${(s.sh_flags & SHF_EXECINSTR) === 0 ? '' : 'X'}`;
 
@@ -121,7 +133,7 @@ function mapLines({ file, opened, module: m, tables, heads }: LaidOut, io: Io): 
       );
     }
   }
-  const slots = tables.filter((s) => s.sh_size > 0).map((s) => `${s.name} ${s.sh_size} bytes`);
+  const slots = tables.filter((s) => s.sh_size > 0).map((s) => `${s.name} ${s.sh_size} bytes${entriesText(s)}`);
   for (const [region, size] of heads) slots.push(`${size} bytes in front of ${region}`);
   io.print(`  PLT, GOT and trampolines: ${slots.length === 0 ? 'none needed' : slots.join(', ')}`);
 }
@@ -139,7 +151,16 @@ function mapJson({ file, opened, module: m, tables, heads }: LaidOut): object {
       const { sh_addralign } = m.sections[s.index]!;
       return { ...s, offset: offsetOf(m, s.index), align: sh_addralign, flags: flagsOf(m.sections[s.index]!) };
     }),
-    tables: tables.map((s) => ({ section: s.name, index: s.index, size: s.sh_size })),
+    tables: tables.map((s) => {
+      const slots = entriesOf(s);
+      return {
+        section: s.name,
+        index: s.index,
+        size: s.sh_size,
+        entries: slots?.max ?? null,
+        entrySize: slots?.entrySize ?? null,
+      };
+    }),
     notes: opened.notes,
   };
 }

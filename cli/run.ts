@@ -148,7 +148,9 @@ Examples:
       done(import('./arch.ts').then((m) => m.arch(name, options, io))),
     );
 
-  const vectors = subcommand(top, 'vectors').description("recorded results of the kernel's own handlers");
+  const vectors = subcommand(top, 'vectors')
+    .description("recorded results of the kernel's own handlers")
+    .addHelpText('after', '\nExample:\n  $ komulator vectors replay fixtures/vectors/*.jsonl.gz');
   subcommand(vectors, 'replay')
     .description('run recorded cases against the reference')
     .argument('<file...>', '.jsonl or .jsonl.gz files')

@@ -20,6 +20,7 @@ import {
 } from '../relocs/elf.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Section } from '../relocs/section.ts';
+import { slotsOf } from '../relocs/slots.ts';
 import { entryLine } from './explain-relocation.ts';
 import { count, hex } from './io.ts';
 import { numbered, type Numbered } from './numbering.ts';
@@ -322,7 +323,8 @@ function symbols({ m, resolved }: Story): Told {
   );
 }
 
-function relocations({ applied, relocations: all }: Story): Told {
+function relocations(s: Story): Told {
+  const { applied, relocations: all } = s;
   const total = all.reduce((sum, { run }) => sum + run.entries.count, 0);
   const written = [...applied.values()].reduce((sum, n) => sum + n, 0);
   if (total === 0) return told(['There is nothing to relocate.'], { relocations: 0 });
@@ -331,10 +333,21 @@ function relocations({ applied, relocations: all }: Story): Told {
   const types = [...applied].toSorted(([, a], [, b]) => b - a);
   for (const [row, n] of types) lines.push(`  ${String(n).padStart(7)}  ${row.name.padEnd(28)} ${row.calc.formula}`);
   if (written < total) lines.push(`  ${String(total - written).padStart(7)}  accepted, and nothing written`);
+  const tables = s.m.sections.flatMap((section) => {
+    const slots = slotsOf(section);
+    return slots === undefined || slots.used === 0
+      ? []
+      : [{ section: section.name, used: slots.used, counted: slots.max }];
+  });
+  for (const { section, used, counted } of tables)
+    lines.push(
+      `${section}: ${used}${Number.isFinite(counted) ? ` of the ${counted} counted` : ''} entries are in use.`,
+    );
   return told(
     lines,
     {
       relocations: total,
+      tables,
       types: Object.fromEntries(types.map(([row, n]) => [row.name, n])),
       sections: Object.fromEntries(all.map(({ run }) => [run.section.name, run.entries.count])),
     },

@@ -5,6 +5,11 @@ import type { ModuleView } from './module-view.ts';
 import { crashes, Refusal } from './refusal.ts';
 import type { Section } from './section.ts';
 
+const tables = new WeakMap<Section, Slots>();
+
+/** The table that a section holds, for those who only look: how many entries were counted and how many are in use. */
+export const slotsOf = (section: Section): Slots | undefined => tables.get(section);
+
 /** Entries keyed by the value they stand for. `max` is what was counted, not what fits. */
 export class Slots {
   readonly section: Section;
@@ -18,6 +23,7 @@ export class Slots {
     this.section = section;
     this.entrySize = entrySize;
     this.max = max;
+    tables.set(section, this);
   }
 
   addressOf(i: number): bigint {
