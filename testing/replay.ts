@@ -154,8 +154,10 @@ const blot = (log: string): string =>
   log.replace(/\b(PC = |at |Address |range of )(0x)?[0-9a-f]+(\+0x\S+)?/g, '$1%p').trimEnd();
 
 /** Runs a case and compares everything it recorded. */
-export function replay(v: Vector): Difference[] {
-  const got = run(v);
+export const replay = (v: Vector): Difference[] => compare(v, run(v));
+
+/** Compares an outcome with everything that the case recorded. */
+export function compare(v: Vector, got: Outcome): Difference[] {
   const differences: Difference[] = [];
   const differ = (what: string, expected: unknown, actual: unknown): void => {
     if (expected !== actual) differences.push({ id: v.id, what, expected: String(expected), actual: String(actual) });
