@@ -1,5 +1,6 @@
 /** sort_extable() of lib/extable.c: the exception table in order of instruction address. */
 import { extableOf } from '../arch/index.ts';
+import { SHT_NOBITS } from '../relocs/elf.ts';
 import { kernelSort } from '../relocs/sort.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Module } from './module.ts';
@@ -8,7 +9,9 @@ import type { Module } from './module.ts';
 export function sortExtable(m: Module, s: Section): void {
   const { size, relative } = extableOf(m.kernel.arch, m.version);
   const { bytes } = s;
-  const count = Math.floor(s.sh_size / size);
+  // Nothing but zeros is in order, however much of it there is.
+  if (s.sh_type === SHT_NOBITS) return;
+  const count = Math.floor(Math.min(s.sh_size, bytes.length) / size);
   const { little, is64 } = m.format;
   const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const insn = (i: number): bigint => {

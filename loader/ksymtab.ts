@@ -1,5 +1,5 @@
 /** __ksymtab and its companions, read from a module's relocated memory. */
-import { sizeofAddr } from '../relocs/elf.ts';
+import { SHT_NOBITS, sizeofAddr } from '../relocs/elf.ts';
 import type { Section } from '../relocs/section.ts';
 import { cString } from '../relocs/symbols.ts';
 import type { ResolvedExport } from './kernel.ts';
@@ -54,7 +54,8 @@ function readTable(
   gplonly: (i: number) => boolean,
 ): ResolvedExport[] {
   const symtab = table(info, name);
-  if (symtab === undefined) return [];
+  // A table without contents in the file exports empty names, which nobody asks for.
+  if (symtab === undefined || symtab.sh_type === SHT_NOBITS) return [];
   const crcs = table(info, crcName);
   const crcView = crcs && new DataView(crcs.bytes.buffer, crcs.bytes.byteOffset, crcs.bytes.byteLength);
   const all: ResolvedExport[] = [];

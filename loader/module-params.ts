@@ -1,4 +1,5 @@
 /** The `__param` section of a relocated module as parameter definitions, and values put into the module's memory. */
+import { SHT_NOBITS } from '../relocs/elf.ts';
 import { type ParamMemory, paramStores, readKernelParams } from './kernel-param.ts';
 import type { LoadInfo } from './load-info.ts';
 import type { Module } from './module.ts';
@@ -13,8 +14,9 @@ const opsNames: readonly string[] = [
 
 /** mod->kp and mod->num_kp of find_module_sections(). */
 export function readModuleParams(m: Module, info: LoadInfo): ParamDefinition[] {
-  const index = info.findSec('__param');
-  return index === 0 ? [] : readKernelParams(info.section(index).bytes, paramMemory(m));
+  const section = info.section(info.findSec('__param'));
+  // Section 0 when there is none. In SHT_NOBITS there are no names.
+  return section.sh_type === SHT_NOBITS ? [] : readKernelParams(section.bytes, paramMemory(m));
 }
 
 /**
