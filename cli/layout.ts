@@ -100,10 +100,21 @@ function laidOut(
   return { file, opened, module, tables, heads };
 }
 
+/** What arch_mod_section_prepend() reserves in front of sections (parisc's stubs). */
+function stubsOf(
+  { kernel }: OpenKernel,
+  m: Module,
+): { readonly section: string; readonly index: number; readonly size: number }[] {
+  return m.sections.flatMap(({ name, index }) => {
+    const size = m.placement[index] === undefined ? 0 : (kernel.arch.sectionPrepend?.(m, index) ?? 0);
+    return size > 0 ? [{ section: name, index, size }] : [];
+  });
+}
+
 /** The table in a section, where its architecture counted what it may need at most. */
 function entriesOf(s: Section): Slots | undefined {
   const slots = slotsOf(s);
-  return slots !== undefined && Number.isFinite(slots.max) ? slots : undefined;
+  return slots !== undefined && slots.max > 0 && Number.isFinite(slots.max) ? slots : undefined;
 }
 
 function entriesText(s: Section): string {
@@ -134,6 +145,7 @@ function mapLines({ file, opened, module: m, tables, heads }: LaidOut, io: Io): 
     }
   }
   const slots = tables.filter((s) => s.sh_size > 0).map((s) => `${s.name} ${s.sh_size} bytes${entriesText(s)}`);
+  for (const { section, size } of stubsOf(opened, m)) slots.push(`${size} bytes in front of ${section}`);
   for (const [region, size] of heads) slots.push(`${size} bytes in front of ${region}`);
   io.print(`  PLT, GOT and trampolines: ${slots.length === 0 ? 'none needed' : slots.join(', ')}`);
 }
@@ -161,6 +173,7 @@ function mapJson({ file, opened, module: m, tables, heads }: LaidOut): object {
         entrySize: slots?.entrySize ?? null,
       };
     }),
+    stubs: stubsOf(opened, m),
     notes: opened.notes,
   };
 }
