@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import type { Io } from '../../cli/io.ts';
+import { run } from '../../cli/run.ts';
 import { fixture, kernelOf, komulator, module, STACK } from './captured.ts';
 
 const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
@@ -146,6 +148,23 @@ for (const command of [['load'], ['explain'], ['layout'], ['arch'], ['vectors'],
     if (command[0] !== 'vectors' || command.length > 1) t.regex(out, /--json/);
   });
 }
+
+test('a bug of ours is called one, with a short trace, and is exit 70', async (t) => {
+  const err: string[] = [];
+  const io: Io = {
+    print: () => {
+      throw new TypeError('undefined is not a section');
+    },
+    complain: (line) => err.push(line),
+    progress: () => {},
+    paint: (_, text) => text,
+    paintError: (_, text) => text,
+  };
+  t.is(await run(['arch'], io), 70);
+  t.regex(err[0] ?? '', /^this is a bug in komulator, please report it/);
+  t.regex(err[1] ?? '', /^TypeError: undefined is not a section\n/);
+  t.true((err[1] ?? '').split('\n').length <= 6);
+});
 
 test('--version is that of the package', async (t) => {
   const { version } = JSON.parse(
