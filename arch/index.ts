@@ -6,6 +6,7 @@ import { arm } from './arm.ts';
 import { arm64 } from './arm64.ts';
 import { csky } from './csky.ts';
 import { hexagon } from './hexagon.ts';
+import { ia64 } from './ia64.ts';
 import { loongarch32, loongarch64 } from './loongarch.ts';
 import { m68k } from './m68k.ts';
 import { microblaze } from './microblaze.ts';
@@ -54,6 +55,7 @@ export const arches: readonly Arch[] = [
   arc,
   arcompact,
   xtensa,
+  ia64,
   parisc,
   parisc64,
 ];

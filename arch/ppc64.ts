@@ -20,9 +20,9 @@ import { SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
 import { field, insn32, word32, word64 } from '../relocs/field.ts';
 import { type Calculation, howto, ignore, type Verdict } from '../relocs/howto.ts';
-import { memoryAt, moduleMemory } from '../relocs/memory-at.ts';
+import { descriptorAt, memoryAt } from '../relocs/memory-at.ts';
 import type { Config, ModuleView } from '../relocs/module-view.ts';
-import { crashes, Refusal } from '../relocs/refusal.ts';
+import { Refusal } from '../relocs/refusal.ts';
 import type { Section } from '../relocs/section.ts';
 import type { Run, Site } from '../relocs/site.ts';
 import { StateOf } from '../relocs/state.ts';
@@ -70,12 +70,7 @@ const h18 = (v: bigint): number => Number((v >> 16n) & 0x3ffffn);
 /** func_desc_t: the words of a descriptor, or the address alone. */
 function funcDesc(m: ModuleView, addr: bigint): readonly bigint[] {
   if (isV2(m)) return [addr];
-  const own = moduleMemory(m, addr, 24);
-  if (own !== undefined) return [0, 8, 16].map((at) => own.getBigUint64(at, m.format.little));
-  if (addr === 0n || m.config.ONLY_OWN_MEMORY === true)
-    throw crashes('signal 11', `the function descriptor at 0x${addr.toString(16)} is read, and nothing is there`);
-  // Of the kernel's and of other modules' descriptors the address is all that is known here.
-  return [addr, 0n, 0n];
+  return descriptorAt(m, addr, 3);
 }
 const entrySize = (m: ModuleView): number => (isV2(m) ? 40 : 56);
 const say = (m: ModuleView, line: string): undefined => m.log(`module_64: ${m.name}: ${line}`) as undefined;

@@ -72,7 +72,7 @@ function write(r: Site, row: Howto, value: bigint): void {
 }
 
 function bytesAtPlace(r: Site, row: Howto): Uint8Array {
-  const at = Number(r.r_offset);
+  const at = Math.max(Number(r.r_offset) + r.deltaOf(row.field), 0);
   return r.run.target.bytes.slice(at, at + row.field.size);
 }
 

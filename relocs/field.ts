@@ -14,12 +14,14 @@ export type Slice = readonly [hi: number, lo: number, at: number];
 export type WordOrder = 'data' | 'insn' | 'halfwords' | 'words';
 
 /** Bytes of a word. */
-export type Size = 1 | 2 | 3 | 4 | 8;
+export type Size = 1 | 2 | 3 | 4 | 8 | 16;
 
 export interface Field {
   readonly name: string;
   /** Bytes read and written at P. */
   readonly size: Size;
+  /** The word is the block of `size` bytes that P lies in: a bundle, whose instructions have addresses inside it. */
+  readonly block?: true;
   readonly order: WordOrder;
   /** Bits of the word that `insert` may change. */
   readonly mask: bigint;
@@ -40,6 +42,7 @@ export interface Field {
 
 export interface FieldOptions {
   readonly name?: string;
+  readonly block?: true;
   readonly order?: WordOrder;
   readonly round?: bigint;
   readonly keeps?: bigint;
@@ -54,7 +57,7 @@ export function field(size: Size, slices: readonly Slice[], options: FieldOption
   const lo = Math.min(...slices.map(([, l]) => l));
   let mask = 0n;
   for (const [h, l, at] of slices) mask |= ones(h - l + 1) << BigInt(at);
-  const { keeps } = options;
+  const { keeps, block } = options;
   const insert = (word: bigint, value: bigint): bigint => {
     if (word === keeps) return word;
     const v = value + round;
@@ -69,7 +72,8 @@ export function field(size: Size, slices: readonly Slice[], options: FieldOption
   };
   const name = options.name ?? slices.map(([h, l, at]) => `[${h}:${l}]→${at}`).join(' ');
   const order = options.order ?? 'insn';
-  return { name, size, order, mask, hi, lo, slices, round, ...(keeps !== undefined && { keeps }), insert, extract };
+  const optional = { ...(keeps !== undefined && { keeps }), ...(block && { block }) };
+  return { name, size, order, mask, hi, lo, slices, round, ...optional, insert, extract };
 }
 
 const data = (size: Size): Field => field(size, [[size * 8 - 1, 0, 0]], { name: `word${size * 8}`, order: 'data' });

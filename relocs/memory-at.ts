@@ -28,3 +28,16 @@ export function moduleMemory(m: ModuleView, address: bigint, size: number): Data
   for (const { base, bytes } of Object.values(m.memory)) if (inside(base, bytes.length)) return view(bytes, base);
   return undefined;
 }
+
+/**
+ * The words of a function descriptor: code address, then global pointer and what else there is. Of the kernel's and of
+ * other modules' descriptors nothing but the address is known here: it stands for the code, and the rest is 0. With
+ * ONLY_OWN_MEMORY reading those dies.
+ */
+export function descriptorAt(m: ModuleView, address: bigint, words: number): readonly bigint[] {
+  const own = moduleMemory(m, address, 8 * words);
+  if (own !== undefined) return Array.from({ length: words }, (_, i) => own.getBigUint64(8 * i, m.format.little));
+  if (address === 0n || m.config.ONLY_OWN_MEMORY === true)
+    throw crashes('signal 11', `the function descriptor at 0x${address.toString(16)} is read, and nothing is there`);
+  return Array.from({ length: words }, (_, i) => (i === 0 ? address : 0n));
+}

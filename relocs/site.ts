@@ -117,6 +117,10 @@ export class Site {
         return BigInt(this.view.getUint32(at, little));
       case 8:
         return this.view.getBigUint64(at, little);
+      case 16: {
+        const [first, second] = [this.view.getBigUint64(at, little), this.view.getBigUint64(at + 8, little)];
+        return little ? first | (second << 64n) : (first << 64n) | second;
+      }
     }
   }
 
@@ -150,17 +154,26 @@ export class Site {
       case 8:
         this.view.setBigUint64(at, BigInt.asUintN(64, word), little);
         break;
+      case 16:
+        this.view.setBigUint64(little ? at : at + 8, BigInt.asUintN(64, word), little);
+        this.view.setBigUint64(little ? at + 8 : at, BigInt.asUintN(64, word >> 64n), little);
+        break;
     }
   }
 
+  /** How far from P the word of a field begins: 0, or back to the start of the block. */
+  deltaOf(field: Field): number {
+    return field.block ? -Number(this.P % BigInt(field.size)) : 0;
+  }
+
   readField(field: Field): bigint {
-    return this.read(field.size, field.order);
+    return this.read(field.size, field.order, this.deltaOf(field));
   }
 
   /** Inserts `value` into `field` at P. */
   insert(field: Field, value: bigint): void {
     if (field.mask === 0n) return;
-    this.write(field.size, field.insert(this.read(field.size, field.order), value), field.order);
+    this.write(field.size, field.insert(this.readField(field), value), field.order, this.deltaOf(field));
   }
 
   log(line: string): void {
