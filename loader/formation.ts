@@ -1,6 +1,7 @@
 /** From a relocated module to one that may run: optional sections, checks of its exports, parameters, sysfs. */
 import { SHF_ALLOC } from '../relocs/elf.ts';
 import { readExports, exportCount } from './ksymtab.ts';
+import { COMM } from './early.ts';
 import { sortExtable } from './extable.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
@@ -96,7 +97,11 @@ export function dropExports(m: Module): void {
 export function parseModuleArgs(load: Loading, m: Module): void {
   const args = load.options.params ?? '';
   const params = args === '' ? [] : readModuleParams(m, load.info);
-  const result = parseArgs({ module: m.name, args, params, wordBits: m.format.is64 ? 64 : 32, version: m.version });
+  const result = parseArgs({
+    module: m.name, args, params, wordBits: m.format.is64 ? 64 : 32, version: m.version,
+    dynamicDebug: m.config['DYNAMIC_DEBUG'] !== false,
+    ...(m.kernel.switch('LOCKDOWN') ? { lockdown: COMM } : {}),
+  });
   for (const line of result.log) m.log(line);
   if (result.taintUser) m.kernel.addTaint('USER');
   m.params = result.values;
