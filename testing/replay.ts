@@ -12,6 +12,7 @@ import { Loading } from '../loader/loading.ts';
 import { Module } from '../loader/module.ts';
 import { applyRelocations } from '../loader/relocate.ts';
 import { simplifySymbols } from '../loader/symbols.ts';
+import type { Trace } from '../relocs/apply.ts';
 import { SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB } from '../relocs/elf.ts';
 import type { Config, Region } from '../relocs/module-view.ts';
 import { SymbolVersions } from '../loader/versions.ts';
@@ -60,8 +61,11 @@ function configOfCase(v: Vector, arch: Arch, file: Uint8Array): Config {
   return { ...base, ...arch.replayConfig?.(recorded) };
 }
 
-/** Runs a case. Never throws for what a module can do; throws for a case that cannot be run at all. */
-export function run(v: Vector): Outcome {
+/**
+ * Runs a case; with a trace, by the interpreter. Never throws for what a module can do; throws for a case that cannot be
+ * run at all.
+ */
+export function run(v: Vector, trace?: Trace): Outcome {
   const file = fromBase64(v.elf);
   const arch = archOfCase(file);
   const kernel = new Kernel({
@@ -78,7 +82,7 @@ export function run(v: Vector): Outcome {
       owner: 'vmlinux',
     })),
   });
-  const load = new Loading(kernel, file, {});
+  const load = new Loading(kernel, file, trace === undefined ? {} : { trace });
   const { info } = load;
   info.openSections();
   info.index.sym = Math.max(
