@@ -94,7 +94,10 @@ const LDR: Field = {
 const fitsLdr: Check = { name: 'group 2 in 12 bits', passes: (v) => groupRem(2, v).rem <= 0xfffn };
 
 const at = (r: Site): string => `${r.module.name}: section ${r.run.section.index} reloc ${r.index}`;
-const atSymbol = (r: Site): string => `${at(r)} sym '${r.symbolName}'`;
+function atSymbol(r: Site): string {
+  if (r.run.symtab.holdsName(r.sym)) return `${at(r)} sym '${r.symbolName}'`;
+  throw crashes('signal 11', `${r.where()} is refused, and its symbol's name, which is printed, lies behind the file`);
+}
 
 /** struct mod_plt_sec */
 interface Plt {
@@ -169,8 +172,8 @@ const noSymbol = calculation('-', () => 0n);
 /** is_zero_addend_relocation(): the addend of a branch is minus the bias. Where r_offset leads nobody has checked. */
 function isZeroAddend(m: ModuleView, rels: Entries, i: number, target: Section): boolean {
   const { buffer, byteOffset } = target.bytes;
-  const [where, little] = [byteOffset + Number(rels.r_offset(i)), insnLittle(m)];
-  if (where + 4 > buffer.byteLength)
+  const [where, little] = [byteOffset + Number(BigInt.asIntN(32, rels.r_offset(i))), insnLittle(m)];
+  if (where < 0 || where + 4 > buffer.byteLength)
     throw crashes('signal 11', `relocation ${i} of ${target.name} lies outside of the file, and its addend is looked at`);
   const view = new DataView(buffer, where, 4);
   if (ARM_BRANCHES.includes(rels.infoLow(i) & 0xff)) return (view.getUint32(0, little) & 0xff_ffff) === 0xff_fffe;

@@ -37,6 +37,11 @@ export class Symtab {
     return (i + 1) * this.size <= this.view.byteLength;
   }
 
+  /** Whether the file goes on to where the name of a symbol should be. */
+  holdsName(i: number): boolean {
+    return this.st_name(i) < this.strtab.length;
+  }
+
   st_name(i: number): number {
     return this.view.getUint32(i * this.size, this.little);
   }
