@@ -1,0 +1,98 @@
+/** sort_extable(): absolute and relative tables, in each order and width. */
+import { fc, testProp } from '@fast-check/ava';
+import test from 'ava';
+import { readFileSync } from 'node:fs';
+import { sortExtable } from '../../loader/extable.ts';
+import { Kernel } from '../../loader/kernel.ts';
+import { insmod } from '../../loader/load.ts';
+import type { Module } from '../../loader/module.ts';
+import type { Section } from '../../relocs/section.ts';
+import type { Version } from '../../relocs/module-view.ts';
+import { archOf, kernelOf, loads, moduleFor, versions } from './bench.ts';
+
+const BASE = 0xffff_ffff_c010_0000n;
+
+/** A table in memory; entries are written by `set`. */
+function table(arch: string, version: Version, count: number, size: number): { m: Module; s: Section; view: DataView } {
+  const kernel = kernelOf(version, { arch: archOf(arch) });
+  const bytes = new Uint8Array(count * size);
+  const s: Section = {
+    index: 1, name: '__ex_table', sh_name: 0, sh_type: 1, sh_flags: 2, sh_addr: BASE, sh_offset: 0, sh_size: bytes.length,
+    sh_link: 0, sh_info: 0, sh_addralign: 4, sh_entsize: 0n, bytes,
+  };
+  return { m: { kernel, format: kernel.format, version } as Module, s, view: new DataView(bytes.buffer) };
+}
+
+interface Entry {
+  readonly insn: number;
+  readonly fixup: number;
+  readonly data: number;
+}
+
+/** x86-64: insn and fixup are offsets from their own fields, data is moved as it is. */
+function sortRelative(version: Version, entries: readonly Entry[]): Entry[] {
+  const { m, s, view } = table('x86_64', version, entries.length, 12);
+  entries.forEach(({ insn, fixup, data }, i) => {
+    view.setInt32(i * 12, insn - i * 12, true);
+    view.setInt32(i * 12 + 4, fixup - (i * 12 + 4), true);
+    view.setInt32(i * 12 + 8, data, true);
+  });
+  sortExtable(m, s);
+  return entries.map((_, i) => ({
+    insn: view.getInt32(i * 12, true) + i * 12,
+    fixup: view.getInt32(i * 12 + 4, true) + i * 12 + 4,
+    data: view.getInt32(i * 12 + 8, true),
+  }));
+}
+
+const entry = fc.record({ insn: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }), fixup: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }), data: fc.nat(0xffff) });
+
+for (const version of versions) {
+  testProp(
+    `${version}: a relative table is sorted by address, and each entry keeps what it points to`,
+    [fc.uniqueArray(entry, { selector: ({ insn }) => insn, maxLength: 40 })],
+    (t, entries) => {
+      t.deepEqual(sortRelative(version, entries), entries.toSorted((a, b) => a.insn - b.insn));
+    },
+  );
+
+  testProp(`${version}: entries of the same address all stay`, [fc.array(fc.record({ insn: fc.nat(3), fixup: fc.nat(100), data: fc.nat(9) }), { maxLength: 12 })], (t, entries) => {
+    const sorted = sortRelative(version, entries);
+    const key = ({ insn, fixup, data }: Entry): string => `${insn} ${fixup} ${data}`;
+    t.deepEqual(sorted.map(key).toSorted(), entries.map(key).toSorted());
+    t.deepEqual(sorted.map(({ insn }) => insn), entries.map(({ insn }) => insn).toSorted((a, b) => a - b));
+  });
+}
+
+test('a table that is not a whole number of entries keeps its end', (t) => {
+  const { m, s, view } = table('x86_64', '7.2', 3, 12);
+  s.sh_size = 35;
+  for (const i of [0, 1, 2]) view.setInt32(i * 12, 100 - i * 50, true);
+  sortExtable(m, s);
+  t.is(view.getInt32(24, true), 0, 'the third is not one');
+  t.true(view.getInt32(0, true) < view.getInt32(12, true) + 12);
+});
+
+test('nothing but zeros is not gone through, however much', (t) => {
+  for (const version of versions)
+    loads(t, kernelOf(version), moduleFor(version, { sections: [{ name: '__ex_table', flags: 2, type: 8, size: 0x400_0000 }] }));
+});
+
+test('the bundled module has its table in order behind its relocations', (t) => {
+  for (const version of versions) {
+    const file = readFileSync(new URL('../../fixtures/ko/x86_64/extable.ko', import.meta.url));
+    const kernel = new Kernel({ arch: archOf('x86_64'), version, config: { MODVERSIONS: false } });
+    let name: string | undefined;
+    try {
+      const m = insmod(kernel, file);
+      const s = m.sections.find((section) => section.name === '__ex_table')!;
+      ({ name } = m);
+      const view = new DataView(s.bytes.buffer, s.bytes.byteOffset);
+      const insns = Array.from({ length: s.sh_size / 12 }, (_, i) => s.sh_addr + BigInt(i * 12 + view.getInt32(i * 12, true)));
+      t.true(insns.length > 1);
+      t.deepEqual(insns, insns.toSorted((a, b) => (a < b ? -1 : 1)));
+    } finally {
+      t.is(name, 'extable', kernel.log.join('\n'));
+    }
+  }
+});
