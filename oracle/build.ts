@@ -1,0 +1,388 @@
+/**
+ * Builds a port out of a kernel tree: configuration and headers by the kernel's own make, its handlers unmodified but
+ * for what BUG, WARN and kmalloc mean (port/redefine.h), and the harness, all with the compile line of the kernel.
+ * What was built is kept in the user's cache folder, by the contents of everything that went in.
+ */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
+import { type PortOptions, PortProcess } from './port-process.ts';
+import { type PortSpec, ports } from './ports.ts';
+
+export interface BuildOptions {
+  /** Folder of a kernel tree. */
+  readonly kernelTree: string;
+  /** A name of `ports`. */
+  readonly arch: string;
+  /** Prefix of compiler and binutils instead of Debian's, with its '-' at the end. */
+  readonly cc?: string;
+  /** A build folder (make O=) that is configured and has been built in: taken as it is, nothing is configured. */
+  readonly objects?: string;
+  /** Other files to be compiled instead of the tree's: path in the tree → path of the file. */
+  readonly replace?: Readonly<Record<string, string>>;
+  /** Folder for what is built. Default: ports in the user's cache. */
+  readonly cache?: string;
+  /** Command that emulates the CPU instead of qemu-user from the PATH. */
+  readonly emulator?: readonly string[];
+  /** Called with a line when a longer step begins. */
+  readonly log?: (line: string) => void;
+}
+
+/** A port that was built and can be started. Its `port.json` holds the same. */
+export interface Port {
+  /** A name of `ports`. */
+  readonly arch: string;
+  /** VERSION.PATCHLEVEL of the tree: a profile of the reference, when it has one. */
+  readonly version: string;
+  /** First line of what the compiler calls itself. */
+  readonly compiler: string;
+  /** Digest of everything that went in. */
+  readonly key: string;
+  /** Emulator and program. */
+  readonly command: readonly [string, ...string[]];
+  /** Functions that handlers refer to and nobody wrote a stub for: a call ends the port, naming it. */
+  readonly missing: readonly string[];
+  /** Options of the configuration the handlers were built with, without CONFIG_. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** A port cannot be built here; the message says why and what to do. */
+export class BuildError extends Error {
+  override readonly name: string = 'BuildError';
+}
+
+const harness = join(import.meta.dirname, 'port');
+/** Parts of the harness that need nothing of the kernel but its ABI, in the order of the link. */
+const ours = ['main', 'runtime', 'system'] as const;
+
+/** What no case shall depend on, or what a module's handlers get larger by without getting more interesting. */
+const commonConfig = [
+  ...['FTRACE', 'STACKPROTECTOR', 'KASAN', 'KCSAN', 'UBSAN', 'KCOV', 'MODULE_SIG', 'GCC_PLUGINS', 'WERROR', 'CFI'],
+  ...['FORTIFY_SOURCE', 'DYNAMIC_DEBUG', 'KALLSYMS', 'LIVEPATCH', 'MODVERSIONS', 'RANDSTRUCT', 'GCOV_KERNEL'],
+  ...['DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT', 'DEBUG_INFO', 'DEBUG_VM', 'MEM_ALLOC_PROFILING', 'LTO_CLANG'],
+].flatMap((option) => ['-d', option]);
+const commonEnabled = ['MODULES', 'MODULE_UNLOAD', 'DEBUG_INFO_NONE'].flatMap((option) => ['-e', option]);
+
+/** Builds, or finds in the cache. Throws BuildError. */
+export async function buildPort(options: BuildOptions): Promise<Port> {
+  const spec = ports[options.arch];
+  if (spec === undefined) {
+    throw new BuildError(`no port named ${options.arch}: choose from ${Object.keys(ports).join(' ')}`);
+  }
+  const build = new Build(options, spec);
+  return build.run();
+}
+
+/** Starts a port that was built. */
+export function startPort(port: Port, options: Omit<PortOptions, 'command'> = {}): PortProcess {
+  return new PortProcess({ ...options, command: port.command });
+}
+
+class Build {
+  readonly options: BuildOptions;
+  readonly spec: PortSpec;
+  readonly tree: string;
+  readonly cross: string;
+  readonly cache: string;
+  readonly log: (line: string) => void;
+
+  constructor(options: BuildOptions, spec: PortSpec) {
+    this.options = options;
+    this.spec = spec;
+    this.tree = resolve(options.kernelTree);
+    this.cross = options.cc ?? spec.cross;
+    this.cache = options.cache ?? defaultCache();
+    this.log = options.log ?? (() => {});
+  }
+
+  async run(): Promise<Port> {
+    const version = await this.#version();
+    const compiler = await this.#compiler();
+    const emulator = await this.#emulator();
+    const sources = await this.#present(this.spec.sources);
+    if (sources.length === 0) throw new BuildError(`${this.tree} has none of ${this.spec.sources.join(', ')}`);
+    const objects = await this.#present(this.spec.objects, (path) => path.replace(/\.o$/, '.c'));
+    const { arch, defconfig, config, flags, link, libgcc, data } = this.spec;
+    const id = digest(this.tree, version, compiler, this.cross, JSON.stringify([arch, defconfig, config])).slice(0, 10);
+    const folder =
+      this.options.objects === undefined
+        ? join(this.cache, 'build', `${version}-${this.options.arch}-${id}`)
+        : resolve(this.options.objects);
+    const targets = [...sources.map((path) => path.replace(/\.c$/, '.o')), ...objects];
+    await this.#prepare(folder, targets);
+    const lines = new Map<string, CompileLine>();
+    for (const target of targets) lines.set(target, await compileLine(folder, target));
+
+    const key = await this.#key(folder, lines, JSON.stringify([id, emulator, flags, link, libgcc, data]));
+    const home = join(this.cache, `${version}-${this.options.arch}-${key.slice(0, 16)}`);
+    const manifest = join(home, 'port.json');
+    if (await exists(manifest)) return JSON.parse(await readFile(manifest, 'utf8')) as Port;
+
+    this.log(`${this.options.arch} ${version}: compiling the handlers`);
+    const work = `${home}.${process.pid}`;
+    await rm(work, { recursive: true, force: true });
+    await mkdir(work, { recursive: true });
+    try {
+      const missing = await this.#compileAndLink(folder, work, sources, objects, lines);
+      const program = join(home, 'port');
+      const [first = program, ...rest] = [...emulator, program];
+      const command = [first, ...rest] as const;
+      const configured = await readConfig(join(folder, '.config'));
+      const port: Port = { arch: this.options.arch, version, compiler, key, command, missing, config: configured };
+      await writeFile(join(work, 'port.json'), `${JSON.stringify(port, null, 2)}\n`);
+      await rm(home, { recursive: true, force: true });
+      await rename(work, home);
+      return port;
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+
+  async #version(): Promise<string> {
+    const makefile = await readFile(join(this.tree, 'Makefile'), 'utf8').catch(() => '');
+    const field = (name: string): string | undefined => new RegExp(`^${name} = (\\d+)$`, 'm').exec(makefile)?.[1];
+    const major = field('VERSION');
+    const minor = field('PATCHLEVEL');
+    if (major === undefined || minor === undefined || !(await exists(join(this.tree, 'kernel/module')))) {
+      throw new BuildError(`${this.tree} is no kernel tree: no Makefile with a VERSION, or no kernel/module`);
+    }
+    return `${major}.${minor}`;
+  }
+
+  async #compiler(): Promise<string> {
+    const program = `${this.cross}gcc`;
+    const asked = await execute(program, ['--version']);
+    if (asked.missing) {
+      throw new BuildError(`no compiler: ${program} is not installed (Debian: apt-get install ${this.spec.package})`);
+    }
+    if (asked.status !== 0) throw new BuildError(`${program} --version failed:\n${asked.text.trimEnd()}`);
+    return asked.text.split('\n')[0] ?? program;
+  }
+
+  async #emulator(): Promise<readonly string[]> {
+    if (this.options.emulator !== undefined) return this.options.emulator;
+    const { qemu, native } = this.spec;
+    if (native === process.arch && process.platform === 'linux') return [];
+    const beside = join(dirname(this.cache), 'tools');
+    for (const folder of [join(beside, 'qemu-user', 'bin'), ...(process.env['PATH'] ?? '').split(delimiter)]) {
+      for (const name of [`${qemu}-static`, qemu]) {
+        const path = join(folder, name);
+        if (isAbsolute(path) && (await exists(path, constants.X_OK))) return [path];
+      }
+    }
+    throw new BuildError(`no emulator: neither ${qemu}-static nor ${qemu} is installed (Debian: qemu-user-static)`);
+  }
+
+  /** Those whose source the tree has: hooks move between files from version to version. */
+  async #present(paths: readonly string[], source: (path: string) => string = (path) => path): Promise<string[]> {
+    const found: string[] = [];
+    for (const path of paths) {
+      const file = join(this.tree, source(path));
+      if ((await exists(file)) || (await exists(file.replace(/\.c$/, '.S')))) found.push(path);
+    }
+    return found;
+  }
+
+  /** A configured build folder with these objects in it. */
+  async #prepare(folder: string, targets: readonly string[]): Promise<void> {
+    if (this.options.objects !== undefined) {
+      const absent = await firstAbsent(targets.map((target) => join(folder, commandFile(target))));
+      if (absent === undefined) return;
+      throw new BuildError(`${folder} has no ${absent}: build the modules' handlers in it first (make O=… ${targets.join(' ')})`);
+    }
+    const done = join(folder, '.komulator');
+    const before = await exists(done);
+    if (before && (await firstAbsent(targets.map((target) => join(folder, target)))) === undefined) return;
+    const { arch, defconfig, config } = this.spec;
+    this.log(`${this.options.arch}: configuring (${defconfig}) and building ${targets.length} objects in ${folder}`);
+    const make = async (...goals: readonly string[]): Promise<void> => {
+      const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${arch}`, `CROSS_COMPILE=${this.cross}`];
+      const made = await execute('nice', [...args, ...goals], this.tree);
+      if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
+    };
+    if (before) return make(...targets);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    await make(defconfig);
+    const script = join(this.tree, 'scripts/config');
+    const set = ['--file', join(folder, '.config'), ...commonConfig, ...commonEnabled, ...config];
+    const configured = await execute(script, set, this.tree);
+    if (configured.status !== 0) throw new BuildError(`scripts/config failed:\n${tail(configured.text)}`);
+    await make('olddefconfig');
+    await make(...targets);
+    await writeFile(done, '');
+  }
+
+  /** Digest of every file that a compile reads, of the flags, and of the harness. */
+  async #key(folder: string, lines: ReadonlyMap<string, CompileLine>, id: string): Promise<string> {
+    const hash = createHash('sha256').update(id);
+    const seen = new Set<string>();
+    for (const [target, line] of lines) {
+      hash.update(`${target}\0${line.flags}\0`);
+      for (const path of line.reads) seen.add(resolve(folder, path));
+    }
+    for (const name of (await readdir(harness)).toSorted()) seen.add(join(harness, name));
+    for (const path of Object.values(this.options.replace ?? {})) seen.add(resolve(path));
+    for (const path of [...seen].toSorted()) {
+      hash.update(path).update(await readFile(path).catch(() => ''));
+    }
+    return hash.update(JSON.stringify(this.options.replace ?? {})).digest('hex');
+  }
+
+  async #compileAndLink(
+    folder: string,
+    work: string,
+    sources: readonly string[],
+    objects: readonly string[],
+    lines: ReadonlyMap<string, CompileLine>,
+  ): Promise<string[]> {
+    const first = lines.get((sources[0] ?? '').replace(/\.c$/, '.o'));
+    if (first === undefined) throw new BuildError('no compile line');
+    const extra = ['-w', '-fno-stack-protector', `-I${harness}`, ...this.spec.flags].join(' ');
+    const compile = async (flags: string, source: string, name: string): Promise<string> => {
+      const output = join(work, `${name}.o`);
+      const made = await execute(
+        'nice',
+        ['-n', '10', 'sh', '-c', `${flags} ${extra} -c -o '${output}' '${source}'`],
+        folder,
+      );
+      if (made.status !== 0) throw new BuildError(`${source} does not compile:\n${tail(made.text)}`);
+      return output;
+    };
+    const linked: string[] = [];
+    for (const source of sources) {
+      const target = source.replace(/\.c$/, '.o');
+      const flags = `${lines.get(target)?.flags ?? first.flags} -include '${join(harness, 'redefine.h')}'`;
+      const file = resolve(this.options.replace?.[source] ?? join(this.tree, source));
+      // Headers next to a file are found next to the file it stands for.
+      const near = `-iquote '${dirname(join(this.tree, source))}'`;
+      linked.push(await compile(`${flags} ${near}`, file, source.replaceAll('/', '-').replace(/\.c$/, '')));
+    }
+    linked.push(await compile(first.flags, join(harness, 'glue.c'), 'glue'));
+    const plain = `${first.flags} -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns`;
+    for (const name of ours) linked.push(await compile(plain, join(harness, `${name}.c`), name));
+    linked.push(...objects.map((object) => join(folder, object)));
+
+    const missing = await this.#undefined(linked, first);
+    const data = Object.entries(this.spec.data).filter(([name]) => missing.includes(name));
+    const functions = missing.filter((name) => !(name in this.spec.data));
+    const stubs = [
+      '#include "port.h"',
+      ...data.map(([name, size]) => `char ${name}[${size}] __attribute__((aligned(64)));`),
+      ...functions.map((name) => `void ${name}(void)\n{\n\tport_missing("${name}");\n}`),
+    ];
+    await writeFile(join(work, 'missing.c'), `${stubs.join('\n')}\n`);
+    linked.push(await compile(plain, join(work, 'missing.c'), 'missing'));
+
+    const machine = machineFlags(first.flags);
+    const link = ['-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', ...this.spec.link];
+    const command = [...machine, ...link, '-o', join(work, 'port'), ...linked, ...(this.spec.libgcc ? ['-lgcc'] : [])];
+    const made = await execute(`${this.cross}gcc`, command, folder);
+    if (made.status !== 0) throw new BuildError(`the port does not link:\n${tail(made.text)}`);
+    return functions;
+  }
+
+  /** Symbols that none of the objects, nor libgcc, nor the linker defines. */
+  async #undefined(objects: readonly string[], line: CompileLine): Promise<string[]> {
+    const listed = await execute(`${this.cross}nm`, ['-g', ...objects]);
+    if (listed.status !== 0) throw new BuildError(`nm failed:\n${tail(listed.text)}`);
+    const defined = new Set<string>();
+    const wanted = new Set<string>();
+    for (const row of listed.text.split('\n')) {
+      const match = /^(?:[0-9a-f]+)?\s+([A-Za-z])\s+(\S+)$/.exec(row);
+      if (match === null) continue;
+      if (match[1] === 'U') wanted.add(match[2] ?? '');
+      else if (!/[vw]/.test(match[1] ?? '')) defined.add(match[2] ?? '');
+    }
+    if (this.spec.libgcc) {
+      const where = await execute(`${this.cross}gcc`, [...machineFlags(line.flags), '-print-libgcc-file-name']);
+      const library = await execute(`${this.cross}nm`, ['-g', '--defined-only', where.text.trim()]);
+      for (const row of library.text.split('\n')) defined.add(row.split(' ')[2] ?? '');
+    }
+    return [...wanted].filter((name) => !defined.has(name) && !linkerDefined.test(name)).toSorted();
+  }
+}
+
+const linkerDefined = /^(\$global\$|_GLOBAL_OFFSET_TABLE_|\.TOC\.|_gp|_gp_disp|__global_pointer\$|_DYNAMIC|_start)$/;
+
+/** How the kernel's make compiled one object. */
+interface CompileLine {
+  /** Compiler and flags, quoted for a shell, without input, output and dependency file. Relative to the build folder. */
+  readonly flags: string;
+  /** Every file that was read. */
+  readonly reads: readonly string[];
+}
+
+const commandFile = (target: string): string => join(dirname(target), `.${target.slice(target.lastIndexOf('/') + 1)}.cmd`);
+
+async function compileLine(folder: string, target: string): Promise<CompileLine> {
+  const text = await readFile(join(folder, commandFile(target)), 'utf8');
+  const command = /^(?:saved)?cmd_\S+ := (.*)$/m.exec(text)?.[1];
+  if (command === undefined) throw new BuildError(`${join(folder, commandFile(target))} holds no command`);
+  const [compile = ''] = command.split(' ; ');
+  const source = /^source_\S+ := (.*)$/m.exec(text)?.[1] ?? '';
+  const reads = [...text.matchAll(/^ {2}(\S+) \\$/gm)]
+    .map((match) => match[1] ?? '')
+    .filter((path) => !path.startsWith('$('));
+  const flags = compile
+    .replace(/ -Wp,-MM?D,\S+/, '')
+    .replace(/ -c -o \S+ \S+\s*$/, '')
+    .trim();
+  return { flags, reads: [source, ...reads] };
+}
+
+/** Of a compile line, what decides about ABI, word size and byte order: the link needs the same. */
+function machineFlags(flags: string): string[] {
+  return flags.split(' ').filter((flag) => /^-(m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
+}
+
+async function readConfig(path: string): Promise<Record<string, string>> {
+  const config: Record<string, string> = {};
+  for (const match of (await readFile(path, 'utf8')).matchAll(/^CONFIG_(\w+)=(.*)$/gm)) {
+    config[match[1] ?? ''] = match[2] ?? '';
+  }
+  return config;
+}
+
+interface Executed {
+  readonly status: number;
+  readonly missing: boolean;
+  readonly text: string;
+}
+
+function execute(program: string, args: readonly string[], cwd?: string): Promise<Executed> {
+  return new Promise((resolveWith) => {
+    const settings = { cwd, maxBuffer: 1 << 28, env: { ...process.env, LC_ALL: 'C' } };
+    execFile(program, args, settings, (error, stdout, stderr) => {
+      const code = error?.code as number | string | undefined;
+      resolveWith({
+        status: error === null ? 0 : typeof code === 'number' ? code : 1,
+        missing: code === 'ENOENT',
+        text: error === null ? stdout : `${stdout}${stderr}`,
+      });
+    });
+  });
+}
+
+/** The end of a long text: compilers say what matters last, or at least all of it within this. */
+const tail = (text: string): string => text.trimEnd().split('\n').slice(-40).join('\n');
+
+const digest = (...parts: readonly string[]): string => createHash('sha256').update(parts.join('\0')).digest('hex');
+
+const exists = (path: string, mode?: number): Promise<boolean> =>
+  access(path, mode).then(
+    () => true,
+    () => false,
+  );
+
+async function firstAbsent(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (!(await exists(path))) return path;
+  return undefined;
+}
+
+function defaultCache(): string {
+  const base = process.env['XDG_CACHE_HOME'];
+  return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'komulator', 'ports');
+}
