@@ -17,7 +17,7 @@ import {
   sizeofSym,
 } from '../../relocs/elf.ts';
 import { Entries } from '../../relocs/entries.ts';
-import type { Config, ModuleView, Version } from '../../relocs/module-view.ts';
+import type { Config, ModuleView, Region, Version } from '../../relocs/module-view.ts';
 import { Refusal } from '../../relocs/refusal.ts';
 import type { Section } from '../../relocs/section.ts';
 import { Symtab } from '../../relocs/symbols.ts';
@@ -54,6 +54,8 @@ export interface Given {
   readonly stripped?: boolean;
   /** Where the module's text region starts, and with it what the frob hook puts there (s390's GOT and PLT). */
   readonly text?: bigint;
+  /** Memory regions, where an architecture asks which one an address lies in. */
+  readonly memory?: Partial<Record<Region, { readonly base: bigint; readonly size: number }>>;
   readonly sections: Readonly<Record<string, GivenSection>>;
   readonly symbols?: Readonly<Record<string, bigint | GivenSymbol>>;
   /** By target section. */
@@ -131,6 +133,8 @@ export function relocate(given: Given): Outcome {
     const region = version === '6.1' ? 'core' : 'text';
     const size = arch.regionHead?.(module, region) ?? 0;
     module.memory[region] = { base: given.text ?? 0n, size, bytes: new Uint8Array(size) };
+    for (const [name, at] of Object.entries(given.memory ?? {}))
+      module.memory[name as Region] = { ...at, bytes: new Uint8Array(at.size) };
     for (const s of sections) {
       if (s.sh_type !== SHT_RELA && s.sh_type !== SHT_REL) continue;
       const entries = new Entries(format, rela, s.bytes);
