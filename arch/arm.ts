@@ -108,12 +108,12 @@ const plts: StateOf<ModuleView, { core: Plt; init: Plt }> = new StateOf(countAll
 /** L1_CACHE_BYTES: a block is as much of instructions, and as much of literals. */
 const stride = (m: ModuleView): number => 1 << Number(m.config.ARM_L1_CACHE_SHIFT);
 /** ftrace's own two entries. Where ftrace_caller lies no file tells; __gnu_mcount_nc is exported. */
-function fixedPlts(m: ModuleView): readonly bigint[] {
+const fixedPlts: StateOf<ModuleView, readonly bigint[]> = new StateOf((m) => {
   if (m.config.DYNAMIC_FTRACE !== true) return [];
   const symtab = m.symtab!;
   for (let i = 1; i < symtab.count; i++) if (symtab.name(i) === '__gnu_mcount_nc') return [0n, symtab.st_value(i)];
   return [0n, 0n];
-}
+});
 
 /** get_module_plt(): address of the entry that jumps to `val`. */
 function modulePlt(r: Site, val: bigint): bigint {
@@ -138,7 +138,7 @@ function modulePlt(r: Site, val: bigint): bigint {
   };
   const holds = (i: number): boolean => BigInt(lit(i).getUint32(0, little)) === val;
 
-  const fixed = fixedPlts(m);
+  const fixed = fixedPlts.of(m);
   if (fixed.length > 0 && plt.count === 0) {
     plt.count = fixed.length;
     putBlock(0, fixed);
