@@ -188,6 +188,24 @@ function restoreR2(r: Site): void {
   next.setUint32(0, restoresR2(m), m.format.little);
 }
 
+/**
+ * patch_instruction(): one word, or two where the first is a prefix. So a place that holds a prefix where it should not
+ * gets a second word of 0, and where the prefix is missing its suffix stays.
+ */
+function patch(r: Site, word: bigint, suffix: bigint): void {
+  r.write(4, word, 'insn');
+  if (word >> 26n !== 1n) return;
+  const next = memoryAt(r.module, r.P + 4n, 4, `${r.where()} patches a prefixed instruction`);
+  next.setUint32(0, Number(suffix), r.format.little);
+}
+const patchWord = { write: (r: Site, v: bigint): void => patch(r, LI.insert(r.read(4, 'insn'), v), 0n) };
+const patchPair = {
+  write: (r: Site, v: bigint): void => {
+    const pair = PREFIXED.insert(r.read(8, 'words'), v);
+    patch(r, pair >> 32n, pair & 0xffff_ffffn);
+  },
+};
+
 /** A call: to the stub of what is not here, or behind the part of the function that sets up r2. */
 const call: Calculation = {
   formula: 'S + A - P, or STUB(S + A) - P',
@@ -212,8 +230,8 @@ const pcrel34: Calculation = {
     if (BigInt.asIntN(34, distance) === distance) return distance;
     if (r.st_shndx !== states.of(r.module).pcpu) throw r.refusal('ENOEXEC', err(r, `REL34 ${distance} out of range!`).log);
     const entry = gotForAddr(r, r.word(r.S + r.A));
-    const word = r.read(8, 'words') & ~0x0200_0000_f800_0000n;
-    r.write(8, word | 0xe400_0000n, 'words');
+    const pair = (r.read(8, 'words') & ~0x0200_0000_f800_0000n) | 0xe400_0000n;
+    patch(r, pair >> 32n, pair & 0xffff_ffffn);
     return entry - r.P;
   },
 };
@@ -252,7 +270,7 @@ const prefixed = { needs: { config: 'PPC_KERNEL_PCREL', when: isPcrel }, since: 
 const relocs: ArchSpec['relocs'] = {
   //                          type  calculation  field     overflow
   R_PPC64_ADDR32:        howto(1,   abs,         word32,   dont),
-  R_PPC64_REL24:         howto(10,  call,        LI,       reach),
+  R_PPC64_REL24:         howto(10,  call,        LI,       reach,     patchWord),
   R_PPC64_REL32:         howto(26,  pcrel,       word32,   rel32),
   R_PPC64_ADDR64:        howto(38,  abs,         word64,   dont),
   R_PPC64_REL64:         howto(44,  pcrel,       word64,   dont),
@@ -263,12 +281,12 @@ const relocs: ArchSpec['relocs'] = {
   R_PPC64_TOC16_DS:      howto(63,  tocrel,      DS,       toc16ds,   hasToc),
   R_PPC64_TOC16_LO_DS:   howto(64,  tocrel,      DS,       toc16lods, hasToc),
   R_PPC64_TOCSAVE:      ignore(109,                                   hasToc),
-  R_PPC64_REL24_NOTOC:   howto(116, call,        LI,       reach,     prefixed),
+  R_PPC64_REL24_NOTOC:   howto(116, call,        LI,       reach,     { ...prefixed, ...patchWord }),
   R_PPC64_ENTRY: [
     howto(118, entry, insn32([[31, 0, 0]]), dont, { ...hasToc, write: writeEntry }),
     ignore(118, prefixed),
   ],
-  R_PPC64_PCREL34:       howto(132, pcrel34,     PREFIXED, dont,      prefixed),
+  R_PPC64_PCREL34:       howto(132, pcrel34,     PREFIXED, dont,      { ...prefixed, ...patchPair }),
   R_PPC64_GOT_PCREL34:   howto(133, gotrel,      PREFIXED, dont,      prefixed),
   R_PPC64_REL16_LO:      howto(250, pcrel,       LO,       dont),
   R_PPC64_REL16_HA:      howto(252, pcrel,       HA,       dont),
