@@ -77,7 +77,8 @@ function findObjectSymbol(load: Loading, object: string, name: string, position:
 function moduleKallsyms(kernel: Kernel, object: string, name: string): bigint[] {
   const symtab = kernel.findModule(object)?.symtab;
   const found: bigint[] = [];
-  for (let i = 0; symtab !== undefined && i < symtab.count; i++)
+  if (symtab === undefined) return found;
+  for (let i = 0; i < symtab.count; i++)
     if (symtab.st_shndx(i) !== 0 && symtab.name(i) === name) found.push(symtab.st_value(i));
   return found;
 }

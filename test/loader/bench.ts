@@ -63,6 +63,8 @@ export function kernelOf(profile: Profile, options: BenchOptions = {}): Kernel {
   });
 }
 
+const isList = (modinfo: KoSpec['modinfo']): modinfo is readonly string[] => Array.isArray(modinfo);
+
 /** minimalModule() for a profile; the CRCs of `imports` (0x1234) stand in `__versions` behind module_layout's. */
 export function specFor(profile: Profile, overrides: Partial<KoSpec> & { imports?: readonly string[] } = {}): KoSpec {
   const { imports = [], modinfo, ...rest } = overrides;
@@ -72,7 +74,7 @@ export function specFor(profile: Profile, overrides: Partial<KoSpec> & { imports
     versions: [['module_layout', MODULE_LAYOUT_CRC], ...versionsOf],
     ...(profile === '7.2' ? {} : { exportStyle: '6.x' }),
     ...rest,
-    ...(Array.isArray(modinfo) ? { modinfo } : { modinfo: { vermagic: vermagic(profile, arch), ...modinfo } }),
+    modinfo: isList(modinfo) ? modinfo : { vermagic: vermagic(profile, arch), ...modinfo },
   });
 }
 
@@ -133,11 +135,14 @@ export function refuses(
   const given = file.slice();
   const error = t.throws<LoadError>(() => void insmod(kernel, file, options), { instanceOf: LoadError });
   if (error === undefined) return undefined;
-  t.deepEqual({ errno: error.errno, check: error.check, log: kernel.log.slice(from) }, {
-    errno: expected.errno,
-    check: expected.check,
-    log: [...expected.log],
-  });
+  t.deepEqual(
+    { errno: error.errno, check: error.check, log: kernel.log.slice(from) },
+    {
+      errno: expected.errno,
+      check: expected.check,
+      log: [...expected.log],
+    },
+  );
   if (expected.step !== undefined) t.is(error.step, expected.step);
   t.deepEqual(snapshot(kernel), before, 'the kernel is as it was');
   t.deepEqual(file, given, 'the file is as it was');

@@ -3,7 +3,18 @@ import test from 'ava';
 import { ko, MODULE_LAYOUT_CRC } from '../../fixtures/build.ts';
 import { structModule } from '../../fixtures/machines.ts';
 import { SIGNATURE_MARKER } from '../../loader/signature.ts';
-import { exported, kernelOf, loads, moduleFor, profiles, refuses, specFor, UNSIGNED, unsigned, vermagic } from './bench.ts';
+import {
+  exported,
+  kernelOf,
+  loads,
+  moduleFor,
+  profiles,
+  refuses,
+  specFor,
+  UNSIGNED,
+  unsigned,
+  vermagic,
+} from './bench.ts';
 
 const join = (...parts: (Uint8Array | readonly number[] | string)[]): Uint8Array =>
   Uint8Array.from(parts.flatMap((part) => [...(typeof part === 'string' ? new TextEncoder().encode(part) : part)]));
@@ -15,7 +26,9 @@ const trailer = (sig_len: number, bytes: Readonly<Record<number, number>> = {}):
   return struct;
 };
 
-const config = (on: Readonly<Record<string, boolean>>): { config: Readonly<Record<string, boolean>> } => ({ config: on });
+const config = (on: Readonly<Record<string, boolean>>): { config: Readonly<Record<string, boolean>> } => ({
+  config: on,
+});
 
 for (const profile of profiles) {
   test(`${profile}: C18 init_module() wants an ELF header, finit_module() a file (C07) and known flags (C02)`, (t) => {
@@ -23,11 +36,21 @@ for (const profile of profiles) {
     const call = 'init_module';
     refuses(t, kernelOf(profile), file.slice(0, 63), { errno: 'ENOEXEC', check: 'C18', log: [], step: call }, { call });
     refuses(t, kernelOf(profile), file.slice(0, 0), { errno: 'ENOEXEC', check: 'C18', log: [] }, { call });
-    refuses(t, kernelOf(profile), file.slice(0, 64), { errno: 'ENOEXEC', check: 'C35', log: ['Invalid ELF section header overflow'] }, { call });
+    refuses(
+      t,
+      kernelOf(profile),
+      file.slice(0, 64),
+      { errno: 'ENOEXEC', check: 'C35', log: ['Invalid ELF section header overflow'] },
+      { call },
+    );
     // It has no flags.
     loads(t, kernelOf(profile), file, UNSIGNED, { call, flags: 2 });
     refuses(t, kernelOf(profile), file.slice(0, 0), { errno: 'EINVAL', check: 'C07', log: [], step: 'finit_module' });
-    refuses(t, kernelOf(profile), file.slice(0, 1), { errno: 'ENOEXEC', check: 'C29', log: ['Invalid ELF header len 1'] });
+    refuses(t, kernelOf(profile), file.slice(0, 1), {
+      errno: 'ENOEXEC',
+      check: 'C29',
+      log: ['Invalid ELF header len 1'],
+    });
     for (const flags of [8, -1, 9])
       refuses(t, kernelOf(profile), file, { errno: 'EINVAL', check: 'C02', log: [] }, { flags });
     loads(t, kernelOf(profile), file, UNSIGNED, { flags: 4 });
@@ -45,12 +68,24 @@ for (const profile of profiles) {
   test(`${profile}: C22 the marker alone, C23 a signature longer than the file`, (t) => {
     const module = moduleFor(profile);
     const bad = { errno: 'EBADMSG', log: [] } as const;
-    refuses(t, kernelOf(profile), join(new Uint8Array(12), SIGNATURE_MARKER), { ...bad, check: 'C22', step: 'module_sig_check' });
-    refuses(t, kernelOf(profile), join(new Uint8Array(13), SIGNATURE_MARKER), { errno: 'ENOEXEC', check: 'C29', log: ['module: not signed with expected PKCS#7 message', 'Invalid ELF header len 13'] });
+    refuses(t, kernelOf(profile), join(new Uint8Array(12), SIGNATURE_MARKER), {
+      ...bad,
+      check: 'C22',
+      step: 'module_sig_check',
+    });
+    refuses(t, kernelOf(profile), join(new Uint8Array(13), SIGNATURE_MARKER), {
+      errno: 'ENOEXEC',
+      check: 'C29',
+      log: ['module: not signed with expected PKCS#7 message', 'Invalid ELF header len 13'],
+    });
     refuses(t, kernelOf(profile), join(module, trailer(module.length), SIGNATURE_MARKER), { ...bad, check: 'C23' });
     refuses(t, kernelOf(profile), join(module, trailer(0xffff_ffff), SIGNATURE_MARKER), { ...bad, check: 'C23' });
     // One byte shorter is a signature that leaves one byte of module.
-    refuses(t, kernelOf(profile), join(module, trailer(module.length - 1), SIGNATURE_MARKER), { errno: 'ENOEXEC', check: 'C29', log: ['Invalid ELF header len 1'] });
+    refuses(t, kernelOf(profile), join(module, trailer(module.length - 1), SIGNATURE_MARKER), {
+      errno: 'ENOEXEC',
+      check: 'C29',
+      log: ['Invalid ELF header len 1'],
+    });
   });
 
   test(`${profile}: C24 another kind of signature counts as none, C25 odd parameters as damage`, (t) => {
@@ -58,11 +93,15 @@ for (const profile of profiles) {
     const pgp = join(moduleFor(profile), 'PGP', trailer(3, { 2: 0 }), SIGNATURE_MARKER);
     loads(t, kernelOf(profile), pgp, [not, ...UNSIGNED]);
     refuses(t, kernelOf(profile, config({ MODULE_SIG_FORCE: true })), pgp, {
-      errno: 'EKEYREJECTED', check: 'C27', log: [not, 'Loading of module with unsupported crypto is rejected'],
+      errno: 'EKEYREJECTED',
+      check: 'C27',
+      log: [not, 'Loading of module with unsupported crypto is rejected'],
     });
     for (const at of [0, 1, 3, 4, 5, 6, 7]) {
       refuses(t, kernelOf(profile), join(moduleFor(profile), 'abc', trailer(3, { [at]: 1 }), SIGNATURE_MARKER), {
-        errno: 'EBADMSG', check: 'C25', log: ['module: PKCS#7 signature info has unexpected non-zero params'],
+        errno: 'EBADMSG',
+        check: 'C25',
+        log: ['module: PKCS#7 signature info has unexpected non-zero params'],
       });
     }
   });
@@ -74,7 +113,11 @@ for (const profile of profiles) {
     const force = config({ MODULE_SIG_FORCE: true });
     refuses(t, kernelOf(profile, force), moduleFor(profile), rejected);
     for (const flags of [1, 2, 3]) refuses(t, kernelOf(profile, force), signed, rejected, { flags });
-    refuses(t, kernelOf(profile, config({ LOCKDOWN: true })), moduleFor(profile), { errno: 'EPERM', check: 'C28', log: [down] });
+    refuses(t, kernelOf(profile, config({ LOCKDOWN: true })), moduleFor(profile), {
+      errno: 'EPERM',
+      check: 'C28',
+      log: [down],
+    });
     refuses(t, kernelOf(profile, config({ LOCKDOWN: true, MODULE_SIG_FORCE: true })), moduleFor(profile), rejected);
     // Without CONFIG_MODULE_SIG there is no check, no stripping and no taint.
     const kernel = kernelOf(profile, config({ MODULE_SIG: false, MODULE_SIG_FORCE: true, LOCKDOWN: true }));
@@ -86,17 +129,34 @@ for (const profile of profiles) {
     const kernel = kernelOf(profile, { blacklist: ['snd_pcm', 'mini'] });
     const named = (name: string, inStruct = name): Uint8Array =>
       moduleFor(profile, { modinfo: { name }, thisModule: { name: inStruct } });
-    refuses(t, kernel, named('snd_pcm'), { errno: 'EPERM', check: 'C57', log: ['Module snd_pcm is blacklisted'], step: 'early_mod_check' });
-    refuses(t, kernel, named('snd_pcm', 'other'), { errno: 'EPERM', check: 'C57', log: ['Module snd_pcm is blacklisted'] });
+    refuses(t, kernel, named('snd_pcm'), {
+      errno: 'EPERM',
+      check: 'C57',
+      log: ['Module snd_pcm is blacklisted'],
+      step: 'early_mod_check',
+    });
+    refuses(t, kernel, named('snd_pcm', 'other'), {
+      errno: 'EPERM',
+      check: 'C57',
+      log: ['Module snd_pcm is blacklisted'],
+    });
     loads(t, kernel, named('snd-pcm'), [unsigned('snd-pcm')]);
     loads(t, kernel, named('other', 'mini'), []);
     // Without name= the name in struct module counts.
-    const nameless = ko({ ...specFor(profile), thisModule: { name: 'mini' }, modinfo: ['license=GPL', `vermagic=${vermagic(profile)}`] });
+    const nameless = ko({
+      ...specFor(profile),
+      thisModule: { name: 'mini' },
+      modinfo: ['license=GPL', `vermagic=${vermagic(profile)}`],
+    });
     refuses(t, kernel, nameless, { errno: 'EPERM', check: 'C57', log: ['Module mini is blacklisted'] });
   });
 
   const wrongCrc = moduleFor(profile, { versions: [['module_layout', 1]] });
-  const disagrees = { errno: 'ENOEXEC', check: 'C58', log: ['minimal: disagrees about version of symbol module_layout'] } as const;
+  const disagrees = {
+    errno: 'ENOEXEC',
+    check: 'C58',
+    log: ['minimal: disagrees about version of symbol module_layout'],
+  } as const;
 
   test(`${profile}: C58 module_layout's CRC`, (t) => {
     refuses(t, kernelOf(profile), wrongCrc, disagrees);
@@ -163,9 +223,16 @@ for (const profile of profiles) {
     refuses(t, strict, withMagic(other), { ...bad, log: [line(other)] });
     loads(t, strict, withMagic(mine));
     // Flag 1 takes __versions away; then the release counts.
-    refuses(t, kernelOf(profile, config({ MODULE_FORCE_LOAD: true })), withMagic(other), {
-      ...bad, log: ['minimal: module_layout: kernel tainted.', line(other)],
-    }, { flags: 1 });
+    refuses(
+      t,
+      kernelOf(profile, config({ MODULE_FORCE_LOAD: true })),
+      withMagic(other),
+      {
+        ...bad,
+        log: ['minimal: module_layout: kernel tainted.', line(other)],
+      },
+      { flags: 1 },
+    );
   });
 
   test(`${profile}: C61 a livepatch on a kernel without livepatching`, (t) => {
@@ -179,7 +246,12 @@ for (const profile of profiles) {
     const file = moduleFor(profile);
     const m = loads(t, kernel, file);
     const late = profile === '6.1';
-    refuses(t, kernel, file, { errno: 'EEXIST', check: late ? 'C70' : 'C62', log: [], step: late ? 'add_unformed_module' : 'early_mod_check' });
+    refuses(t, kernel, file, {
+      errno: 'EEXIST',
+      check: late ? 'C70' : 'C62',
+      log: [],
+      step: late ? 'add_unformed_module' : 'early_mod_check',
+    });
     const same = moduleFor(profile, { modinfo: { name: 'another' }, thisModule: { name: 'minimal' } });
     refuses(t, kernel, same, { errno: 'EEXIST', check: late ? 'C70' : 'C62', log: [] });
     loads(t, kernel, moduleFor(profile, { modinfo: { name: 'minimal' }, thisModule: { name: 'another' } }), []);
@@ -210,7 +282,9 @@ test('7.2: extended versions replace the basic ones, but not for the release', (
   const good = [['module_layout', MODULE_LAYOUT_CRC]] as const;
   loads(t, kernelOf('7.2'), ko({ ...spec, versions: [['module_layout', 1]], extendedVersions: good }));
   refuses(t, kernelOf('7.2'), ko({ ...spec, extendedVersions: [['module_layout', 1]] }), {
-    errno: 'ENOEXEC', check: 'C58', log: ['minimal: disagrees about version of symbol module_layout'],
+    errno: 'ENOEXEC',
+    check: 'C58',
+    log: ['minimal: disagrees about version of symbol module_layout'],
   });
   // A missing entry is accepted, by Debian too, and said once.
   for (const vendor of ['mainline', 'debian'] as const) {
@@ -223,7 +297,9 @@ test('7.2: extended versions replace the basic ones, but not for the release', (
   const modinfo = { license: 'GPL', intree: 'Y', name: 'minimal', vermagic: magic };
   loads(t, kernelOf('7.2'), ko({ ...spec, modinfo, extendedVersions: good }));
   refuses(t, kernelOf('7.2'), ko({ ...rest, modinfo, extendedVersions: good }), {
-    errno: 'ENOEXEC', check: 'C60', log: [`minimal: version magic '${magic}' should be '${mine}'`],
+    errno: 'ENOEXEC',
+    check: 'C60',
+    log: [`minimal: version magic '${magic}' should be '${mine}'`],
   });
 });
 

@@ -17,8 +17,19 @@ function table(arch: string, version: Version, count: number, size: number): { m
   const kernel = kernelOf(version, { arch: archOf(arch) });
   const bytes = new Uint8Array(count * size);
   const s: Section = {
-    index: 1, name: '__ex_table', sh_name: 0, sh_type: 1, sh_flags: 2, sh_addr: BASE, sh_offset: 0, sh_size: bytes.length,
-    sh_link: 0, sh_info: 0, sh_addralign: 4, sh_entsize: 0n, bytes,
+    index: 1,
+    name: '__ex_table',
+    sh_name: 0,
+    sh_type: 1,
+    sh_flags: 2,
+    sh_addr: BASE,
+    sh_offset: 0,
+    sh_size: bytes.length,
+    sh_link: 0,
+    sh_info: 0,
+    sh_addralign: 4,
+    sh_entsize: 0n,
+    bytes,
   };
   return { m: { kernel, format: kernel.format, version } as Module, s, view: new DataView(bytes.buffer) };
 }
@@ -45,23 +56,37 @@ function sortRelative(version: Version, entries: readonly Entry[]): Entry[] {
   }));
 }
 
-const entry = fc.record({ insn: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }), fixup: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }), data: fc.nat(0xffff) });
+const entry = fc.record({
+  insn: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }),
+  fixup: fc.integer({ min: -0x1000_0000, max: 0x1000_0000 }),
+  data: fc.nat(0xffff),
+});
 
 for (const version of versions) {
   testProp(
     `${version}: a relative table is sorted by address, and each entry keeps what it points to`,
     [fc.uniqueArray(entry, { selector: ({ insn }) => insn, maxLength: 40 })],
     (t, entries) => {
-      t.deepEqual(sortRelative(version, entries), entries.toSorted((a, b) => a.insn - b.insn));
+      t.deepEqual(
+        sortRelative(version, entries),
+        entries.toSorted((a, b) => a.insn - b.insn),
+      );
     },
   );
 
-  testProp(`${version}: entries of the same address all stay`, [fc.array(fc.record({ insn: fc.nat(3), fixup: fc.nat(100), data: fc.nat(9) }), { maxLength: 12 })], (t, entries) => {
-    const sorted = sortRelative(version, entries);
-    const key = ({ insn, fixup, data }: Entry): string => `${insn} ${fixup} ${data}`;
-    t.deepEqual(sorted.map(key).toSorted(), entries.map(key).toSorted());
-    t.deepEqual(sorted.map(({ insn }) => insn), entries.map(({ insn }) => insn).toSorted((a, b) => a - b));
-  });
+  testProp(
+    `${version}: entries of the same address all stay`,
+    [fc.array(fc.record({ insn: fc.nat(3), fixup: fc.nat(100), data: fc.nat(9) }), { maxLength: 12 })],
+    (t, entries) => {
+      const sorted = sortRelative(version, entries);
+      const key = ({ insn, fixup, data }: Entry): string => `${insn} ${fixup} ${data}`;
+      t.deepEqual(sorted.map(key).toSorted(), entries.map(key).toSorted());
+      t.deepEqual(
+        sorted.map(({ insn }) => insn),
+        entries.map(({ insn }) => insn).toSorted((a, b) => a - b),
+      );
+    },
+  );
 }
 
 test('a table that is not a whole number of entries keeps its end', (t) => {
@@ -75,7 +100,11 @@ test('a table that is not a whole number of entries keeps its end', (t) => {
 
 test('nothing but zeros is not gone through, however much', (t) => {
   for (const version of versions)
-    loads(t, kernelOf(version), moduleFor(version, { sections: [{ name: '__ex_table', flags: 2, type: 8, size: 0x400_0000 }] }));
+    loads(
+      t,
+      kernelOf(version),
+      moduleFor(version, { sections: [{ name: '__ex_table', flags: 2, type: 8, size: 0x400_0000 }] }),
+    );
 });
 
 test('the bundled module has its table in order behind its relocations', (t) => {
@@ -88,9 +117,15 @@ test('the bundled module has its table in order behind its relocations', (t) => 
       const s = m.sections.find((section) => section.name === '__ex_table')!;
       ({ name } = m);
       const view = new DataView(s.bytes.buffer, s.bytes.byteOffset);
-      const insns = Array.from({ length: s.sh_size / 12 }, (_, i) => s.sh_addr + BigInt(i * 12 + view.getInt32(i * 12, true)));
+      const insns = Array.from(
+        { length: s.sh_size / 12 },
+        (_, i) => s.sh_addr + BigInt(i * 12 + view.getInt32(i * 12, true)),
+      );
       t.true(insns.length > 1);
-      t.deepEqual(insns, insns.toSorted((a, b) => (a < b ? -1 : 1)));
+      t.deepEqual(
+        insns,
+        insns.toSorted((a, b) => (a < b ? -1 : 1)),
+      );
     } finally {
       t.is(name, 'extable', kernel.log.join('\n'));
     }

@@ -9,18 +9,31 @@ import { archOf, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, version
 for (const version of versions) {
   test(`${version}: C104 a negative result is the load's, but EEXIST in 7.2`, (t) => {
     for (const errno of ['EPERM', 'ENOENT', 'ENOMEM', 'EBUSY', 'ENODEV', 'EINVAL', 'EEXIST'] as Errno[]) {
-      const error = refuses(t, kernelOf(version), moduleFor(version), {
-        errno: errno === 'EEXIST' && version === '7.2' ? 'EBUSY' : errno, check: 'C104', log: UNSIGNED, step: 'do_init_module',
-      }, { behaviour: { init: () => -errnos[errno] } });
+      const error = refuses(
+        t,
+        kernelOf(version),
+        moduleFor(version),
+        {
+          errno: errno === 'EEXIST' && version === '7.2' ? 'EBUSY' : errno,
+          check: 'C104',
+          log: UNSIGNED,
+          step: 'do_init_module',
+        },
+        { behaviour: { init: () => -errnos[errno] } },
+      );
       t.true(error!.reason.includes(`returned -${errnos[errno]}`));
     }
   });
 
   test(`${version}: a positive result is suspicious, and the module stays`, (t) => {
     const should = 'it should follow 0/-E convention';
-    const log = version === '7.2'
-      ? [`minimal: init suspiciously returned 7, ${should}`]
-      : [`do_init_module: 'minimal'->init suspiciously returned 7, ${should}`, 'do_init_module: loading module anyway...'];
+    const log =
+      version === '7.2'
+        ? [`minimal: init suspiciously returned 7, ${should}`]
+        : [
+            `do_init_module: 'minimal'->init suspiciously returned 7, ${should}`,
+            'do_init_module: loading module anyway...',
+          ];
     loads(t, kernelOf(version), moduleFor(version), [...UNSIGNED, ...log], { behaviour: { init: () => 7 } });
     loads(t, kernelOf(version), moduleFor(version), UNSIGNED, { behaviour: { init: () => 0 } });
   });
@@ -31,7 +44,12 @@ for (const version of versions) {
     const m = insmod(k, moduleFor(version), {
       behaviour: {
         init: (self) => {
-          seen.push([self.state, self.refcount, k.modules[0] === self, Object.keys(self.memory).filter((r) => r.startsWith('init')).length]);
+          seen.push([
+            self.state,
+            self.refcount,
+            k.modules[0] === self,
+            Object.keys(self.memory).filter((r) => r.startsWith('init')).length,
+          ]);
           return 0;
         },
       },
@@ -42,7 +60,15 @@ for (const version of versions) {
 
   test(`${version}: init memory is given back, and can still be looked at`, (t) => {
     const k = kernelOf(version);
-    const m = insmod(k, moduleFor(version, { sections: [{ name: '.text', flags: 6, size: 1 }, { name: '.init.text', flags: 6, data: [0xc3] }] }));
+    const m = insmod(
+      k,
+      moduleFor(version, {
+        sections: [
+          { name: '.text', flags: 6, size: 1 },
+          { name: '.init.text', flags: 6, data: [0xc3] },
+        ],
+      }),
+    );
     const freed = version === '6.1' ? m.freed.init : m.freed.init_text;
     t.is(freed!.bytes[0], 0xc3);
     t.false(k.memory.ranges.some(({ start }) => start === freed!.base));
@@ -51,7 +77,10 @@ for (const version of versions) {
 
   test(`${version}: a kernel that retains nothing forgets contents and keeps addresses`, (t) => {
     const k = kernelOf(version, { retainMemory: false });
-    const m = insmod(k, moduleFor(version, { symbols: [{ name: 'f', section: '.text' }], exports: [{ name: 'f', crc: 1 }] }));
+    const m = insmod(
+      k,
+      moduleFor(version, { symbols: [{ name: 'f', section: '.text' }], exports: [{ name: 'f', crc: 1 }] }),
+    );
     t.true(m.sections.every(({ bytes }) => bytes.length === 0));
     t.is(m.symtab, undefined);
     t.true(m.size > 0);
@@ -62,7 +91,13 @@ for (const version of versions) {
     const cleaned: string[] = [];
     const arch = { ...archOf('x86_64'), cleanup: ({ name }: { name: string }) => void cleaned.push(name) };
     const k = kernelOf(version, { arch });
-    refuses(t, k, moduleFor(version), { errno: 'EIO', check: 'C104', log: UNSIGNED }, { behaviour: { init: () => -5 } });
+    refuses(
+      t,
+      k,
+      moduleFor(version),
+      { errno: 'EIO', check: 'C104', log: UNSIGNED },
+      { behaviour: { init: () => -5 } },
+    );
     t.deepEqual(cleaned, ['minimal']);
   });
 
@@ -78,7 +113,10 @@ test('the names of init and exit are found', (t) => {
   const k = kernelOf('7.2');
   const spec = specFor('7.2', {
     thisModule: { name: 'code', init: 'init_module', exit: 'cleanup_module' },
-    symbols: [{ name: 'init_module', section: '.text' }, { name: 'cleanup_module', section: '.text', value: 4 }],
+    symbols: [
+      { name: 'init_module', section: '.text' },
+      { name: 'cleanup_module', section: '.text', value: 4 },
+    ],
   });
   const m = insmod(k, ko(spec));
   t.deepEqual([m.hasInit, m.hasExit], [true, true]);

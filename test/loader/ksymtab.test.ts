@@ -5,7 +5,18 @@ import { ko } from '../../fixtures/build.ts';
 import type { KoExport, KoSpec } from '../../fixtures/build.ts';
 import { insmod } from '../../loader/load.ts';
 import { findSymbol } from '../../loader/symbols.ts';
-import { archOf, exported, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, unsigned, versions } from './bench.ts';
+import {
+  archOf,
+  exported,
+  kernelOf,
+  loads,
+  moduleFor,
+  refuses,
+  specFor,
+  UNSIGNED,
+  unsigned,
+  versions,
+} from './bench.ts';
 
 const CRC = 7;
 const exporting = (exports: readonly KoExport[], more: Partial<KoSpec> = {}): Partial<KoSpec> => ({
@@ -27,7 +38,11 @@ for (const version of versions) {
         { name: 'b', crc: 0xffff_ffff, gpl: true, ns: 'NS' },
         { name: 'c', symbol: 'impl', crc: 3, ns: 'NS' },
       ];
-      const m = loads(t, k, moduleFor(version, { machine: e_machine[0]!, elfClass: is64 ? 64 : 32, ...exporting(exports) }));
+      const m = loads(
+        t,
+        k,
+        moduleFor(version, { machine: e_machine[0]!, elfClass: is64 ? 64 : 32, ...exporting(exports) }),
+      );
       const text = m!.sections.find(({ name }) => name === '.text')!.sh_addr;
       const want = [
         { name: 'a', value: text, crc: 1, gplonly: false, namespace: '', owner: m },
@@ -45,11 +60,17 @@ for (const version of versions) {
     const bad = { errno: 'ENOEXEC', check: 'C93', step: 'complete_formation' } as const;
     const duplicate = (symbol: string, owner: string, module = 'minimal'): string =>
       `${module}: exports duplicate symbol ${symbol} (owned by ${owner})`;
-    refuses(t, k, moduleFor(version, exporting(named('printk'))), { ...bad, log: [...UNSIGNED, duplicate('printk', 'kernel')] });
+    refuses(t, k, moduleFor(version, exporting(named('printk'))), {
+      ...bad,
+      log: [...UNSIGNED, duplicate('printk', 'kernel')],
+    });
     refuses(t, k, moduleFor(version, exporting(named('free'))), { ...bad, log: [duplicate('free', 'kernel')] });
     loads(t, k, moduleFor(version, exporting([{ name: 'f', crc: 1, gpl: true }])), []);
     const other = { thisModule: { name: 'other' } };
-    refuses(t, k, moduleFor(version, exporting(named('e', 'f', 'printk'), other)), { ...bad, log: [duplicate('f', 'minimal', 'other')] });
+    refuses(t, k, moduleFor(version, exporting(named('e', 'f', 'printk'), other)), {
+      ...bad,
+      log: [duplicate('f', 'minimal', 'other')],
+    });
     loads(t, k, moduleFor(version, exporting(named('e'), other)), []);
     // One that is UNFORMED is not seen, one that is going is.
     const third = moduleFor(version, exporting(named('e'), { thisModule: { name: 'third' } }));
@@ -61,7 +82,19 @@ for (const version of versions) {
 
   test(`${version}: a module's own duplicates go unnoticed`, (t) => {
     const k = kernel();
-    loads(t, k, moduleFor(version, exporting(named('a', 'a', 'b'), { symbols: [{ name: 'a', section: '.text' }, { name: 'b', section: '.text' }] })));
+    loads(
+      t,
+      k,
+      moduleFor(
+        version,
+        exporting(named('a', 'a', 'b'), {
+          symbols: [
+            { name: 'a', section: '.text' },
+            { name: 'b', section: '.text' },
+          ],
+        }),
+      ),
+    );
     t.is(k.moduleExports.get('a')?.length, 1, 'bsearch() finds one of them');
   });
 
@@ -73,12 +106,16 @@ for (const version of versions) {
     t.is(findSymbol(k, 'a', true), undefined);
     t.is(findSymbol(k, 'c', true), undefined);
     refuses(t, k, moduleFor(version, { thisModule: { name: 'user' }, symbols: [{ name: 'a' }] }), {
-      errno: 'ENOENT', check: 'C79', log: ['user: Unknown symbol a (err -2)'],
+      errno: 'ENOENT',
+      check: 'C79',
+      log: ['user: Unknown symbol a (err -2)'],
     });
     // verify_exported_symbols() goes through the table and searches for each name elsewhere.
     const taken = kernel({ exports: [exported('a')] });
     refuses(t, taken, moduleFor(version, exporting(named('c', 'b', 'a'), { sortExports: false })), {
-      errno: 'ENOEXEC', check: 'C93', log: [...UNSIGNED, 'minimal: exports duplicate symbol a (owned by kernel)'],
+      errno: 'ENOEXEC',
+      check: 'C93',
+      log: [...UNSIGNED, 'minimal: exports duplicate symbol a (owned by kernel)'],
     });
   });
 
@@ -99,7 +136,13 @@ for (const version of versions) {
 
   test(`${version}: exports go with a module that fails later, and are no longer found`, (t) => {
     const k = kernel();
-    refuses(t, k, moduleFor(version, exporting(named('a'))), { errno: 'ENODEV', check: 'C104', log: UNSIGNED }, { behaviour: { init: () => -19 } });
+    refuses(
+      t,
+      k,
+      moduleFor(version, exporting(named('a'))),
+      { errno: 'ENODEV', check: 'C104', log: UNSIGNED },
+      { behaviour: { init: () => -19 } },
+    );
     t.is(findSymbol(k, 'a', true), undefined);
     loads(t, k, moduleFor(version, exporting(named('a'))), []);
   });
@@ -108,9 +151,17 @@ for (const version of versions) {
 test('7.2: C73 exports want their flags', (t) => {
   const old = { exportStyle: '6.x' } as const;
   const line = 'minimal: no flags for exported symbols';
-  refuses(t, kernelOf('7.2'), moduleFor('7.2', exporting(named('a'), old)), { errno: 'ENOEXEC', check: 'C73', log: [...UNSIGNED, line] });
+  refuses(t, kernelOf('7.2'), moduleFor('7.2', exporting(named('a'), old)), {
+    errno: 'ENOEXEC',
+    check: 'C73',
+    log: [...UNSIGNED, line],
+  });
   // Flags are wanted before CRCs.
-  refuses(t, kernelOf('7.2'), moduleFor('7.2', exporting([{ name: 'a' }], old)), { errno: 'ENOEXEC', check: 'C73', log: [...UNSIGNED, line] });
+  refuses(t, kernelOf('7.2'), moduleFor('7.2', exporting([{ name: 'a' }], old)), {
+    errno: 'ENOEXEC',
+    check: 'C73',
+    log: [...UNSIGNED, line],
+  });
   loads(t, kernelOf('7.2'), moduleFor('7.2', { exports: [], ...old }));
 });
 
@@ -152,7 +203,10 @@ test('7.2: only bit 0 of a flag is GPL-only, and a short table has zeros behind 
 test('6.x: a name in both tables of a module is the free one', (t) => {
   for (const version of ['6.1', '6.12'] as const) {
     const k = kernelOf(version);
-    const exports: KoExport[] = [{ name: 'a', crc: 1 }, { name: 'a', crc: 2, gpl: true }];
+    const exports: KoExport[] = [
+      { name: 'a', crc: 1 },
+      { name: 'a', crc: 2, gpl: true },
+    ];
     const m = insmod(k, moduleFor(version, exporting(exports, { symbols: [{ name: 'a', section: '.text' }] })));
     t.is(findSymbol(k, 'a', true)?.crc, 1);
     t.is(findSymbol(k, 'a', true)?.gplonly, false);
@@ -161,9 +215,14 @@ test('6.x: a name in both tables of a module is the free one', (t) => {
   }
 });
 
-testProp('a sorted table loses nothing, whatever the names', [fc.uniqueArray(fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_.]{0,6}$/), { maxLength: 20 })], (t, names) => {
-  const k = kernelOf('7.2');
-  insmod(k, moduleFor('7.2', exporting(named(...names))));
-  for (const name of names) t.is(findSymbol(k, name, true)?.name, name);
-  t.is(k.moduleExports.size, names.length);
-}, { numRuns: 25 });
+testProp(
+  'a sorted table loses nothing, whatever the names',
+  [fc.uniqueArray(fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_.]{0,6}$/), { maxLength: 20 })],
+  (t, names) => {
+    const k = kernelOf('7.2');
+    insmod(k, moduleFor('7.2', exporting(named(...names))));
+    for (const name of names) t.is(findSymbol(k, name, true)?.name, name);
+    t.is(k.moduleExports.size, names.length);
+  },
+  { numRuns: 25 },
+);

@@ -47,7 +47,7 @@ const kinds = named({
   '.text': { flags: A | X },
   '.bss': { flags: A | W, type: NOBITS },
   '.data..ro_after_init': { flags: A | W },
-  '__jump_table': { flags: A | W },
+  __jump_table: { flags: A | W },
   '.init.text': { flags: A | X },
   '.init.rodata': { flags: A },
   '.exit.text': { flags: A | X },
@@ -77,7 +77,10 @@ for (const version of ['6.12', '7.2'] as const) {
     const all = { ...m.memory, ...m.freed };
     const order: Region[] = ['text', 'data', 'rodata', 'ro_after_init', 'init_text', 'init_data', 'init_rodata'];
     const bases = order.map((region) => all[region]!.base);
-    t.deepEqual(bases, bases.toSorted((a, b) => (a < b ? -1 : 1)));
+    t.deepEqual(
+      bases,
+      bases.toSorted((a, b) => (a < b ? -1 : 1)),
+    );
     for (const region of order) {
       t.is(all[region]!.size % 4096, 0, region);
       t.is(all[region]!.base % 4096n, 0n, region);
@@ -88,7 +91,13 @@ for (const version of ['6.12', '7.2'] as const) {
 
   test(`${version}: an empty region is not allocated, one of empty sections neither`, (t) => {
     const k = kernelOf(version, { config: { KALLSYMS: false } });
-    const m = loads(t, k, moduleFor(version, { sections: named({ '.text': { flags: A | X, size: 0 }, '.rodata': { flags: A, size: 0, align: 64 } }) }))!;
+    const m = loads(
+      t,
+      k,
+      moduleFor(version, {
+        sections: named({ '.text': { flags: A | X, size: 0 }, '.rodata': { flags: A, size: 0, align: 64 } }),
+      }),
+    )!;
     t.deepEqual(Object.keys(m.memory), ['data']);
     t.is(m.sections[1]!.sh_addr, 0n);
     t.is(m.sections[2]!.sh_addr, 0n);
@@ -99,7 +108,8 @@ for (const version of ['6.12', '7.2'] as const) {
 test('7.2: .static_call_sites is read-only after init where static calls are inline, by name alone', (t) => {
   const sections = named({ '.static_call_sites': { flags: A | W }, __jump_table: { flags: A } });
   t.deepEqual(layout(t, '7.2', sections, { config: { HAVE_STATIC_CALL_INLINE: true } }), {
-    '.static_call_sites': 'ro_after_init+0x0', __jump_table: 'rodata+0x0',
+    '.static_call_sites': 'ro_after_init+0x0',
+    __jump_table: 'rodata+0x0',
   });
   t.is(layout(t, '7.2', sections, { config: { HAVE_STATIC_CALL_INLINE: false } })['.static_call_sites'], 'data+0x0');
   t.is(layout(t, '6.12', sections, { config: { HAVE_STATIC_CALL_INLINE: true } })['.static_call_sites'], 'data+0x0');
@@ -107,33 +117,60 @@ test('7.2: .static_call_sites is read-only after init where static calls are inl
 
 test('two sections called __jump_table: 7.2 marks both, 6.x the first in memory', (t) => {
   const twice: KoSection[] = [1, 2].map(() => ({ name: '__jump_table', flags: A | W, size: 8 }));
-  for (const [version, regions] of [['6.12', ['ro_after_init', 'data']], ['7.2', ['ro_after_init', 'ro_after_init']]] as const) {
+  for (const [version, regions] of [
+    ['6.12', ['ro_after_init', 'data']],
+    ['7.2', ['ro_after_init', 'ro_after_init']],
+  ] as const) {
     const m = loads(t, kernelOf(version, { config: { KALLSYMS: false } }), moduleFor(version, { sections: twice }));
-    t.deepEqual([1, 2].map((i) => m!.placement[i]?.region), regions);
+    t.deepEqual(
+      [1, 2].map((i) => m!.placement[i]?.region),
+      regions,
+    );
   }
 });
 
 test('.init is a prefix, and so is .exit', (t) => {
   const sections = named({
-    '.init_array': { flags: A | W }, '.initcall': { flags: A }, '.ini': { flags: A }, 'x.init': { flags: A },
-    '.exitcall': { flags: A }, '.exit.data': { flags: A | W },
+    '.init_array': { flags: A | W },
+    '.initcall': { flags: A },
+    '.ini': { flags: A },
+    'x.init': { flags: A },
+    '.exitcall': { flags: A },
+    '.exit.data': { flags: A | W },
   });
   const regions = (config: Config): string[] =>
     Object.values(layout(t, '7.2', sections, { config })).map((at) => at.replace(/\+.*/, ''));
   t.deepEqual(regions({}), ['init_data', 'init_rodata', 'rodata', 'rodata', 'rodata', 'data']);
-  t.deepEqual(regions({ MODULE_UNLOAD: false }), ['init_data', 'init_rodata', 'rodata', 'rodata', 'init_rodata', 'init_data']);
+  t.deepEqual(regions({ MODULE_UNLOAD: false }), [
+    'init_data',
+    'init_rodata',
+    'rodata',
+    'rodata',
+    'init_rodata',
+    'init_data',
+  ]);
 });
 
 test('offsets are aligned one after the other', (t) => {
   const data = (size: number, align: number): Partial<KoSection> => ({ flags: A, size, align });
-  t.deepEqual(layout(t, '7.2', named({ a: data(1, 1), b: data(3, 16), c: data(0, 0), d: data(5, 8192), e: data(1, 2) })), {
-    a: 'rodata+0x0', b: 'rodata+0x10', c: 'rodata+0x13', d: 'rodata+0x2000', e: 'rodata+0x2006',
-  });
+  t.deepEqual(
+    layout(t, '7.2', named({ a: data(1, 1), b: data(3, 16), c: data(0, 0), d: data(5, 8192), e: data(1, 2) })),
+    {
+      a: 'rodata+0x0',
+      b: 'rodata+0x10',
+      c: 'rodata+0x13',
+      d: 'rodata+0x2000',
+      e: 'rodata+0x2006',
+    },
+  );
 });
 
 test('an alignment that is no power of two, or wider than 32 bits, is taken as ALIGN() takes it', (t) => {
   const at = (size: number, sh_addralign: bigint): string | undefined =>
-    layout(t, '7.2', [{ name: 'a', flags: A, size }, { name: 'b', flags: A, size: 4, header: { sh_addralign } }])['b'];
+    layout(t, '7.2', [
+      { name: 'a', flags: A, size },
+      { name: 'b', flags: A, size: 4, header: { sh_addralign } },
+    ])['b'];
   // (x + a - 1) & ~(a - 1)
   t.is(at(2, 3n), 'rodata+0x4');
   t.is(at(3, 3n), 'rodata+0x5');
@@ -151,7 +188,11 @@ test('a layout that wraps and then copies over the end would crash the kernel', 
       { name: 'b', flags: A, size: 4, header: { sh_addralign: 1n << 32n } },
     ];
     if (version === '6.1') continue;
-    const error = refuses(t, kernelOf(version), moduleFor(version, { sections }), { errno: 'EFAULT', check: 'C69', log: [] });
+    const error = refuses(t, kernelOf(version), moduleFor(version, { sections }), {
+      errno: 'EFAULT',
+      check: 'C69',
+      log: [],
+    });
     t.is(error?.crash, 'signal 11');
   }
 });
@@ -168,11 +209,17 @@ test('ARCH_SHF_SMALL: small sections come last, whatever they are', (t) => {
   const SMALL = 0x1000_0000;
   const arch = { ...archOf('x86_64'), smallFlag: SMALL };
   const sections = named({
-    '.sdata': { flags: A | W | SMALL }, '.srodata': { flags: A | SMALL }, '.stext': { flags: A | X | SMALL }, '.data': { flags: A | W },
+    '.sdata': { flags: A | W | SMALL },
+    '.srodata': { flags: A | SMALL },
+    '.stext': { flags: A | X | SMALL },
+    '.data': { flags: A | W },
   });
   // struct module lies between: its section comes behind those of the test.
   t.deepEqual(layout(t, '7.2', sections, { arch }), {
-    '.sdata': 'data+0x540', '.srodata': 'data+0x550', '.stext': 'data+0x560', '.data': 'data+0x0',
+    '.sdata': 'data+0x540',
+    '.srodata': 'data+0x550',
+    '.stext': 'data+0x560',
+    '.data': 'data+0x0',
   });
   t.is(layout(t, '7.2', sections)['.sdata'], 'data+0x0', 'the flag means nothing elsewhere');
 });
@@ -182,7 +229,12 @@ for (const version of versions) {
     const line = (name: string, index: number): string =>
       `minimal: section ${name} (index ${index}) has invalid WRITE|EXEC flags`;
     const bad = (name: string, flags: number): Uint8Array =>
-      moduleFor(version, { sections: [{ name: '.text', flags: A | X, size: 1 }, { name, flags, size: 1 }] });
+      moduleFor(version, {
+        sections: [
+          { name: '.text', flags: A | X, size: 1 },
+          { name, flags, size: 1 },
+        ],
+      });
     for (const flags of [W | X, W | X | A, 0xffff_ffff])
       refuses(t, kernelOf(version), bad('.wx', flags), { errno: 'ENOEXEC', check: 'C66', log: [line('.wx', 2)] });
     const zero = ko({ ...specFor(version), headers: { '': { sh_flags: W | X } } });
@@ -267,7 +319,11 @@ const symbols: KoSymbol[] = [
   { name: 'counter', section: '.data..percpu' },
 ];
 const sections = named({
-  '.text': { flags: A | X }, '.data': { flags: A | W }, '.init.text': { flags: A | X }, '.comment': {}, '.data..percpu': { flags: A | W },
+  '.text': { flags: A | X },
+  '.data': { flags: A | W },
+  '.init.text': { flags: A | X },
+  '.comment': {},
+  '.data..percpu': { flags: A | W },
 });
 
 /** Bytes behind the sections of `data`: symbols, names and types of what is kept. */
@@ -275,9 +331,22 @@ const kept = (names: readonly string[], entry = 24): number =>
   (names.length + 1) * entry + names.reduce((sum, name) => sum + name.length + 1, 1) + names.length + 1;
 
 for (const version of ['6.12', '7.2'] as const) {
-  const sized = (t: Parameters<typeof loads>[0], config: Config, modinfo = {}, log = UNSIGNED): Record<string, number> => {
-    const m = loads(t, kernelOf(version, { config: { PAGE_SIZE: 1, ...config } }), moduleFor(version, { sections, symbols, modinfo }), log)!;
-    const tables = { sym: m.sections.find((s) => s.name === '.symtab')!, str: m.sections.find((s) => s.name === '.strtab')! };
+  const sized = (
+    t: Parameters<typeof loads>[0],
+    config: Config,
+    modinfo = {},
+    log = UNSIGNED,
+  ): Record<string, number> => {
+    const m = loads(
+      t,
+      kernelOf(version, { config: { PAGE_SIZE: 1, ...config } }),
+      moduleFor(version, { sections, symbols, modinfo }),
+      log,
+    )!;
+    const tables = {
+      sym: m.sections.find((s) => s.name === '.symtab')!,
+      str: m.sections.find((s) => s.name === '.strtab')!,
+    };
     const init = m.freed.init_data?.size ?? 0;
     t.is(m.placement[tables.sym.index]?.region, config['KALLSYMS'] === false ? undefined : 'init_data');
     return { data: m.memory.data!.size, init, sym: tables.sym.sh_size, str: tables.str.sh_size };
@@ -294,7 +363,10 @@ for (const version of ['6.12', '7.2'] as const) {
     // Without SMP the per-CPU section is an ordinary one, in memory as .data is.
     t.is(sized(t, { KALLSYMS_ALL: true, SMP: false })['data'], 0x40 + 0x500 + kept(all));
     const every = [...all, 'init_text', 'not_loaded', 'absolute', 'weak'];
-    const klp = sized(t, { KALLSYMS_ALL: false }, { livepatch: 'Y' }, ['minimal: tainting kernel with TAINT_LIVEPATCH', ...UNSIGNED]);
+    const klp = sized(t, { KALLSYMS_ALL: false }, { livepatch: 'Y' }, [
+      'minimal: tainting kernel with TAINT_LIVEPATCH',
+      ...UNSIGNED,
+    ]);
     t.is(klp['data'], struct + kept(every), 'a livepatch keeps all');
     const { init, sym, str } = sized(t, {});
     t.is(sym, 9 * 24);
@@ -308,7 +380,11 @@ test('6.1: both blobs are page aligned again behind the symbols', (t) => {
   t.is(m.memory.core!.size, 0x3000, 'text, data, and the symbols that stay');
   t.is(m.freed.init!.size, 0x2000);
   t.deepEqual(m.placement[m.sections.find((s) => s.name === '.symtab')!.index], { region: 'init', offset: 0x1000 });
-  const loose = loads(t, kernelOf('6.1', { config: { STRICT_MODULE_RWX: false } }), moduleFor('6.1', { sections, symbols }))!;
+  const loose = loads(
+    t,
+    kernelOf('6.1', { config: { STRICT_MODULE_RWX: false } }),
+    moduleFor('6.1', { sections, symbols }),
+  )!;
   t.is(loose.memory.core!.size, 0x540 + kept(['core_text', 'core_data', 'counter', '__this_module']));
 });
 
@@ -319,18 +395,33 @@ test('a symbol table of odd size: what is not a whole entry does not count', (t)
       const sh_size = 2 * 24 - less;
       return ko({ ...spec, headers: { '.symtab': { sh_size } } });
     };
-    refuses(t, kernelOf(version), file(0), { errno: 'ENOENT', check: 'C79', log: [...UNSIGNED, 'minimal: Unknown symbol gone (err -2)'] });
+    refuses(t, kernelOf(version), file(0), {
+      errno: 'ENOENT',
+      check: 'C79',
+      log: [...UNSIGNED, 'minimal: Unknown symbol gone (err -2)'],
+    });
     loads(t, kernelOf(version), file(1));
   }
 });
 
 testProp(
   'sections of a region follow one another without overlap, aligned, in file order',
-  [fc.array(fc.record({ flags: fc.constantFrom(A, A | W, A | X), size: fc.nat(0x300), align: fc.constantFrom(0, 1, 2, 8, 64, 4096), init: fc.boolean() }), { minLength: 1, maxLength: 12 }), fc.constantFrom(...versions)],
+  [
+    fc.array(
+      fc.record({
+        flags: fc.constantFrom(A, A | W, A | X),
+        size: fc.nat(0x300),
+        align: fc.constantFrom(0, 1, 2, 8, 64, 4096),
+        init: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 12 },
+    ),
+    fc.constantFrom(...versions),
+  ],
   (t, all, version) => {
-    const sections = all.map(({ init, ...s }, i) => ({ name: `${init ? '.init' : ''}.s${i}`, ...s }));
+    const made = all.map(({ init, ...s }, i) => ({ name: `${init ? '.init' : ''}.s${i}`, ...s }));
     const k = kernelOf(version, { config: { KALLSYMS: false } });
-    const m = loads(t, k, moduleFor(version, { sections }))!;
+    const m = loads(t, k, moduleFor(version, { sections: made }))!;
     const ends = new Map<Region, number>();
     const row = (flags: number): number => ((flags & X) !== 0 ? 0 : (flags & W) !== 0 ? 3 : 1);
     const mine = m.sections.filter((s) => /\.s\d+$/.test(s.name));

@@ -7,7 +7,8 @@ import { insmod } from '../../loader/load.ts';
 import { AddressSpace } from '../../loader/memory.ts';
 import { archOf, kernelOf, loads, moduleFor, refuses, UNSIGNED, unsigned, versions } from './bench.ts';
 
-const noMemory = (version: string): readonly string[] => (version === '6.1' ? [] : ['execmem: unable to allocate memory']);
+const noMemory = (version: string): readonly string[] =>
+  version === '6.1' ? [] : ['execmem: unable to allocate memory'];
 const bss = (size: bigint | number): KoSection => ({ name: '.bss', flags: 3, type: 8, header: { sh_size: size } });
 
 test('the lowest address that is free, aligned, with a guard page behind it', (t) => {
@@ -52,7 +53,8 @@ testProp(
 for (const version of versions) {
   test(`${version}: C67 a region that memory or the module area cannot hold`, (t) => {
     const large = { errno: 'ENOMEM', check: 'C67', log: noMemory(version), step: 'layout_and_allocate' } as const;
-    for (const size of [0x2000_0000, 0x7fff_f000, 0xffff_0000]) refuses(t, kernelOf(version), moduleFor(version, { sections: [bss(size)] }), large);
+    for (const size of [0x2000_0000, 0x7fff_f000, 0xffff_0000])
+      refuses(t, kernelOf(version), moduleFor(version, { sections: [bss(size)] }), large);
     // Next to 4 GiB the rounding wraps to nothing. Nothing cannot be allocated; 6.1 rounds before it adds the symbols,
     // allocates room for those, and copies the rest over its end.
     const wraps = version === '6.1' ? ({ errno: 'EFAULT', check: 'C69', log: [] } as const) : large;
@@ -63,8 +65,11 @@ for (const version of versions) {
   });
 
   test(`${version}: the module area is used to its end, and what failed halfway is given back`, (t) => {
-    const arch = { ...archOf('x86_64'), moduleArea: () => ({ text: [0xffff_ffff_c000_0000n, 0xffff_ffff_c001_0000n] as const }) };
-    const k = kernelOf(version, { arch: arch as never });
+    const arch = {
+      ...archOf('x86_64'),
+      moduleArea: () => ({ text: [0xffff_ffff_c000_0000n, 0xffff_ffff_c001_0000n] as const }),
+    };
+    const k = kernelOf(version, { arch });
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const fits = names.findIndex((name) => {
       try {
@@ -75,34 +80,55 @@ for (const version of versions) {
       }
     });
     t.true(fits > 0, `${fits} fit`);
-    refuses(t, k, moduleFor(version, { thisModule: { name: 'more' } }), { errno: 'ENOMEM', check: 'C67', log: noMemory(version) });
+    refuses(t, k, moduleFor(version, { thisModule: { name: 'more' } }), {
+      errno: 'ENOMEM',
+      check: 'C67',
+      log: noMemory(version),
+    });
   });
 
   test(`${version}: sizes are added in 32 bits, so that 2^62 is nothing`, (t) => {
     for (const size of [1n << 62n, 1n << 63n, 1n << 32n]) {
-      const m = loads(t, kernelOf(version), moduleFor(version, { sections: [bss(size), { name: '.data', flags: 3, data: 'abc' }] }));
+      const m = loads(
+        t,
+        kernelOf(version),
+        moduleFor(version, { sections: [bss(size), { name: '.data', flags: 3, data: 'abc' }] }),
+      );
       const [, , data] = m!.sections;
       const at = m!.placement[1]!;
       t.deepEqual(m!.placement[2], { region: at.region, offset: at.offset }, '.data lies where .bss does');
       t.is(new TextDecoder().decode(data!.bytes), 'abc');
       t.true(m!.size < 0x10000);
     }
-    const m = loads(t, kernelOf(version), moduleFor(version, { sections: [bss((1n << 60n) + 5n), { name: '.data', flags: 3, data: 'abc' }] }));
+    const m = loads(
+      t,
+      kernelOf(version),
+      moduleFor(version, { sections: [bss((1n << 60n) + 5n), { name: '.data', flags: 3, data: 'abc' }] }),
+    );
     t.is(m!.placement[2]!.offset - m!.placement[1]!.offset, 5);
   });
 
   const percpu = (size: number, header: KoSection['header'] = {}, name = 'minimal'): Uint8Array =>
     moduleFor(version, {
       thisModule: { name },
-      sections: [{ name: '.text', flags: 6, size: 4 }, { name: '.data..percpu', flags: 3, size, header }],
+      sections: [
+        { name: '.text', flags: 6, size: 4 },
+        { name: '.data..percpu', flags: 3, size, header },
+      ],
       symbols: [{ name: 'counter', section: '.data..percpu', value: 8 }],
     });
-  const could = (size: number | bigint, name = 'minimal'): string => `${name}: Could not allocate ${size} bytes percpu data`;
+  const could = (size: number | bigint, name = 'minimal'): string =>
+    `${name}: Could not allocate ${size} bytes percpu data`;
 
   test(`${version}: C71 the reserve ends exactly, and is given back`, (t) => {
     const k = kernelOf(version, { percpuReserve: 0x100 });
     const first = loads(t, k, percpu(0x80), UNSIGNED)!;
-    refuses(t, k, percpu(0x84, {}, 'second'), { errno: 'ENOMEM', check: 'C71', log: [could(0x84, 'second')], step: 'percpu_modalloc' });
+    refuses(t, k, percpu(0x84, {}, 'second'), {
+      errno: 'ENOMEM',
+      check: 'C71',
+      log: [could(0x84, 'second')],
+      step: 'percpu_modalloc',
+    });
     const second = loads(t, k, percpu(0x80, {}, 'second'), [])!;
     t.is(second.percpu!.cookie - first.percpu!.cookie, 0x80n);
     t.is(k.percpu.used, 0x100);
@@ -116,9 +142,17 @@ for (const version of versions) {
   test(`${version}: C71 pcpu_alloc() gives at most 32 KiB, and wants a power of two`, (t) => {
     loads(t, kernelOf(version), percpu(0x8000));
     refuses(t, kernelOf(version), percpu(0x8001), { errno: 'ENOMEM', check: 'C71', log: [...UNSIGNED, could(0x8001)] });
-    refuses(t, kernelOf(version), percpu(8, { sh_addralign: 24 }), { errno: 'ENOMEM', check: 'C71', log: [...UNSIGNED, could(8)] });
+    refuses(t, kernelOf(version), percpu(8, { sh_addralign: 24 }), {
+      errno: 'ENOMEM',
+      check: 'C71',
+      log: [...UNSIGNED, could(8)],
+    });
     const huge = { sh_type: 8, sh_size: (1n << 63n) + 1n };
-    refuses(t, kernelOf(version), percpu(8, huge), { errno: 'ENOMEM', check: 'C71', log: [...UNSIGNED, could((1n << 63n) + 1n)] });
+    refuses(t, kernelOf(version), percpu(8, huge), {
+      errno: 'ENOMEM',
+      check: 'C71',
+      log: [...UNSIGNED, could((1n << 63n) + 1n)],
+    });
     for (const sh_addralign of [0, 1, 3, 4, 64, 4096]) loads(t, kernelOf(version), percpu(8, { sh_addralign }));
   });
 
@@ -150,7 +184,16 @@ test('a module that is not per-CPU keeps its section 0', (t) => {
 
 testProp(
   'per-CPU pieces never overlap and are aligned',
-  [fc.array(fc.record({ size: fc.integer({ min: 1, max: 300 }), align: fc.constantFrom(1, 4, 8, 64, 256), free: fc.boolean() }), { maxLength: 30 })],
+  [
+    fc.array(
+      fc.record({
+        size: fc.integer({ min: 1, max: 300 }),
+        align: fc.constantFrom(1, 4, 8, 64, 256),
+        free: fc.boolean(),
+      }),
+      { maxLength: 30 },
+    ),
+  ],
   (t, steps) => {
     const area = new PercpuArea(0x1000n, 0x1000);
     const live: { at: bigint; size: number }[] = [];

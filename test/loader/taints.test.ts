@@ -59,14 +59,22 @@ for (const profile of profiles) {
       t.is(loads(t, kernelOf(profile), moduleFor(profile, { modinfo: { license } }), log)?.taintLetters, 'PE');
     }
     const none = ko({ ...specFor(profile), modinfo: [`vermagic=${vermagic(profile)}`, 'intree=Y'] });
-    t.is(loads(t, kernelOf(profile), none, ["minimal: module license 'unspecified' taints kernel.", ...UNSIGNED, ...again])?.license, 'unspecified');
+    t.is(
+      loads(t, kernelOf(profile), none, ["minimal: module license 'unspecified' taints kernel.", ...UNSIGNED, ...again])
+        ?.license,
+      'unspecified',
+    );
     // The first license= counts.
     const two = moduleFor(profile, { modinfo: { license: ['GPL', 'Proprietary'] } });
     t.is(loads(t, kernelOf(profile), two)?.taintLetters, 'E');
   });
 
   test(`${profile}: ndiswrapper taints the kernel and not itself, driverloader and lve both`, (t) => {
-    for (const [name, letters] of [['ndiswrapper', 'E'], ['driverloader', 'PE'], ['lve', 'PE']] as const) {
+    for (const [name, letters] of [
+      ['ndiswrapper', 'E'],
+      ['driverloader', 'PE'],
+      ['lve', 'PE'],
+    ] as const) {
       const kernel = kernelOf(profile);
       const file = moduleFor(profile, { thisModule: { name } });
       t.is(loads(t, kernel, file, [unsigned(name), `${name}: module license taints kernel.`])?.taintLetters, letters);
@@ -120,5 +128,8 @@ test('6.1 finds livepatching missing before it looks at the licence, and behind 
 test('letters come in the order of the bits', (t) => {
   const names = Object.keys(taints) as (keyof typeof taints)[];
   t.is(taintLetters(new Set(names.toReversed())), 'PFRUCOEKN');
-  t.deepEqual(names.map((name) => taints[name].bit), [0, 1, 3, 6, 10, 12, 13, 15, 18]);
+  t.deepEqual(
+    names.map((name) => taints[name].bit),
+    [0, 1, 3, 6, 10, 12, 13, 15, 18],
+  );
 });

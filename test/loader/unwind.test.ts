@@ -11,12 +11,29 @@ import type { LoadOptions } from '../../loader/loading.ts';
 import type { State } from '../../loader/module.ts';
 import { Refusal } from '../../relocs/refusal.ts';
 import type { Version } from '../../relocs/module-view.ts';
-import { archOf, type BenchOptions, exported, importing, kernelOf, moduleFor, snapshot, specFor, versions } from './bench.ts';
+import {
+  archOf,
+  type BenchOptions,
+  exported,
+  importing,
+  kernelOf,
+  moduleFor,
+  snapshot,
+  specFor,
+  versions,
+} from './bench.ts';
 
 /** From the last label to the first. */
 const LABELS = [
-  'coming_cleanup', 'bug_cleanup', 'ddebug_cleanup', 'free_arch_cleanup', 'free_modinfo', 'free_unload', 'unlink_mod',
-  'free_module', 'free_copy',
+  'coming_cleanup',
+  'bug_cleanup',
+  'ddebug_cleanup',
+  'free_arch_cleanup',
+  'free_modinfo',
+  'free_unload',
+  'unlink_mod',
+  'free_module',
+  'free_copy',
 ] as const;
 type Label = (typeof LABELS)[number];
 
@@ -31,7 +48,10 @@ const rich = (version: Version, more: Partial<KoSpec> = {}): Uint8Array => {
     sections: [...(sections ?? []), PERCPU, ...(more.sections ?? [])],
     ...(relocs ? { relocs } : {}),
     symbols: [{ name: 'mine', section: '.text' }, { name: 'mine2', section: '.text' }, ...(more.symbols ?? [])],
-    exports: more.exports ?? [{ name: 'mine', crc: 1 }, { name: 'mine2', crc: 1, gpl: true }],
+    exports: more.exports ?? [
+      { name: 'mine', crc: 1 },
+      { name: 'mine2', crc: 1, gpl: true },
+    ],
     ...(more.thisModule ? { thisModule: more.thisModule } : {}),
     ...(more.modinfo ? { modinfo: more.modinfo } : {}),
     ...(more.headers ? { headers: more.headers } : {}),
@@ -41,14 +61,23 @@ const rich = (version: Version, more: Partial<KoSpec> = {}): Uint8Array => {
 /** A kernel with something in it: a module that exports `theirs`, and one that uses it. */
 const inhabited = (version: Version, options: BenchOptions = {}): Kernel => {
   const kernel = kernelOf(version, { exports: [exported('known')], ...options });
-  const lib = { thisModule: { name: 'lib' }, sections: [TEXT, PERCPU], symbols: [{ name: 'theirs', section: '.text' }], exports: [{ name: 'theirs', crc: 0x1234 }] };
+  const lib = {
+    thisModule: { name: 'lib' },
+    sections: [TEXT, PERCPU],
+    symbols: [{ name: 'theirs', section: '.text' }],
+    exports: [{ name: 'theirs', crc: 0x1234 }],
+  };
   insmod(kernel, moduleFor(version, lib));
   insmod(kernel, moduleFor(version, { thisModule: { name: 'peer' }, imports: ['theirs'], ...importing('theirs') }));
   return kernel;
 };
 
 /** Loads step by step; gives the labels of the unwinding, the state at each, and the error. */
-function unwind(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): { labels: string[]; states: (State | undefined)[]; error: LoadError } {
+function unwind(
+  kernel: Kernel,
+  file: Uint8Array,
+  options: LoadOptions = {},
+): { labels: string[]; states: (State | undefined)[]; error: LoadError } {
   const labels: string[] = [];
   const states: (State | undefined)[] = [];
   const steps = loadModule(kernel, file, options);
@@ -67,7 +96,14 @@ function unwind(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): { 
 }
 
 /** A refusal with `check` goes to `label` and falls through from there; nothing of the load is left. */
-function goesTo(t: ExecutionContext, kernel: Kernel, label: Label, check: CheckId, file: Uint8Array, options: LoadOptions = {}): void {
+function goesTo(
+  t: ExecutionContext,
+  kernel: Kernel,
+  label: Label,
+  check: CheckId,
+  file: Uint8Array,
+  options: LoadOptions = {},
+): void {
   const before = snapshot(kernel);
   const taken = kernel.memory.ranges.length;
   const { labels, error } = unwind(kernel, file, options);
@@ -85,7 +121,13 @@ for (const version of versions) {
     goesTo(t, k, 'free_copy', 'C29', rich(version).slice(0, 10));
     goesTo(t, k, 'free_copy', 'C60', rich(version, { modinfo: { vermagic: 'x' } }));
     goesTo(t, k, 'free_copy', 'C66', rich(version, { sections: [{ name: '.wx', flags: 7, size: 4 }] }));
-    goesTo(t, k, 'free_copy', 'C67', rich(version, { sections: [{ name: '.bss', flags: 3, type: 8, size: 0x7000_0000 }] }));
+    goesTo(
+      t,
+      k,
+      'free_copy',
+      'C67',
+      rich(version, { sections: [{ name: '.bss', flags: 3, type: 8, size: 0x7000_0000 }] }),
+    );
     if (version !== '6.1') goesTo(t, k, 'free_copy', 'C62', rich(version, { thisModule: { name: 'lib' } }));
   });
 
@@ -101,9 +143,12 @@ for (const version of versions) {
     const second = insmod(k, moduleFor(version));
     const before = snapshot(k) as { ranges: unknown };
     const labels: (string | undefined)[] = [];
-    const error = t.throws<LoadError>(() => {
-      for (let label = step(); label !== undefined; label = step()) labels.push(label);
-    }, { instanceOf: LoadError });
+    const error = t.throws<LoadError>(
+      () => {
+        for (let label = step(); label !== undefined; label = step()) labels.push(label);
+      },
+      { instanceOf: LoadError },
+    );
     t.is(error?.check, 'C70');
     t.is(error?.errno, 'EEXIST');
     t.deepEqual(labels, ['free_module', 'free_copy']);
@@ -119,7 +164,10 @@ for (const version of versions) {
 
   test(`${version}: free_unload: sections that cannot be`, (t) => {
     const k = inhabited(version, { config: { CONSTRUCTORS: true } });
-    const both = [{ name: '.ctors', flags: 3, size: 8 }, { name: '.init_array', flags: 3, size: 8 }];
+    const both = [
+      { name: '.ctors', flags: 3, size: 8 },
+      { name: '.init_array', flags: 3, size: 8 },
+    ];
     goesTo(t, k, 'free_unload', 'C72', rich(version, { sections: both }));
     goesTo(t, k, 'free_unload', 'C74', rich(version, { exports: [{ name: 'mine' }] }));
   });
@@ -158,7 +206,8 @@ for (const version of versions) {
     const spec = specFor(version, {
       imports: ['theirs', 'param_ops_int'],
       sections: [
-        TEXT, PERCPU,
+        TEXT,
+        PERCPU,
         { name: '.data', flags: 3, align: 8, size: 8 },
         { name: '.rodata.str', flags: 2, data: 'count\0' },
         { name: '__param', flags: 2, align: 8, size: 40 },
@@ -175,7 +224,9 @@ for (const version of versions) {
       exports: [{ name: 'mine', crc: 1 }],
     });
     goesTo(t, inhabited(version, ops), 'coming_cleanup', 'C97', ko(spec), { params: 'count=x' });
-    goesTo(t, inhabited(version, { ...ops, builtin: ['minimal'] }), 'coming_cleanup', 'C99', ko(spec), { params: 'count=1' });
+    goesTo(t, inhabited(version, { ...ops, builtin: ['minimal'] }), 'coming_cleanup', 'C99', ko(spec), {
+      params: 'count=1',
+    });
     goesTo(t, inhabited(version), 'coming_cleanup', 'C100', rich(version, { thisModule: { name: '' } }));
     const { states } = unwind(inhabited(version, { builtin: ['minimal'] }), rich(version));
     t.is(states[0], 'GOING', 'others see it go');
@@ -200,7 +251,13 @@ for (const version of versions) {
         const { step, unwinding, load } = next.value;
         if (unwinding !== true) continue;
         const m = load.module!;
-        seen[step] = [lib.refcnt, k.modules.includes(m), k.moduleExports.has('mine'), m.percpu !== undefined, Object.keys(m.memory).length > 0];
+        seen[step] = [
+          lib.refcnt,
+          k.modules.includes(m),
+          k.moduleExports.has('mine'),
+          m.percpu !== undefined,
+          Object.keys(m.memory).length > 0,
+        ];
       }
     });
     t.deepEqual(seen, {

@@ -5,7 +5,16 @@ import type { Ko, KoSpec, Shdr } from '../../fixtures/build.ts';
 import { structModule } from '../../fixtures/machines.ts';
 import type { CheckId } from '../../loader/errors.ts';
 import {
-  archOf, kernelOf, loads, moduleFor, type Profile, profiles, refuses, specFor, UNSIGNED, unsigned,
+  archOf,
+  kernelOf,
+  loads,
+  moduleFor,
+  type Profile,
+  profiles,
+  refuses,
+  specFor,
+  UNSIGNED,
+  unsigned,
 } from './bench.ts';
 import type { ExecutionContext } from 'ava';
 
@@ -14,7 +23,8 @@ const MAX64 = 0xffff_ffff_ffff_ffffn;
 /** Kernels that check like 7.2, and those before. */
 const split = (profile: Profile): boolean => profile === '6.12.117' || profile === '7.2';
 
-const build = (profile: Profile, overrides: Parameters<typeof specFor>[1] = {}): Ko => buildKo(specFor(profile, overrides));
+const build = (profile: Profile, overrides: Parameters<typeof specFor>[1] = {}): Ko =>
+  buildKo(specFor(profile, overrides));
 
 const section = (image: Ko, name: string): Ko['sections'][number] => {
   const found = image.sections.find((s) => s.name === name);
@@ -65,9 +75,15 @@ for (const profile of profiles) {
     refused(t, profile, moduleFor(profile, { ehdr: { e_type: 0xffff } }), 'C31', 'Invalid ELF header type: 65535 != 1');
   });
 
-  it('C32: e_machine is the kernel\'s', (t) => {
+  it("C32: e_machine is the kernel's", (t) => {
     refused(t, profile, moduleFor(profile, { ehdr: { e_machine: 3 } }), 'C32', 'Invalid architecture in ELF header: 3');
-    refused(t, profile, moduleFor(profile, { ehdr: { e_machine: 183 } }), 'C32', 'Invalid architecture in ELF header: 183');
+    refused(
+      t,
+      profile,
+      moduleFor(profile, { ehdr: { e_machine: 183 } }),
+      'C32',
+      'Invalid architecture in ELF header: 183',
+    );
   });
 
   it('C33: module_elf_check_arch() is asked from 6.12 on', (t) => {
@@ -76,7 +92,11 @@ for (const profile of profiles) {
     const file = moduleFor(profile, { e_flags: 1 });
     if (profile === '6.1') loads(t, kernel, file);
     else
-      refuses(t, kernel, file, { errno: ENOEXEC, check: 'C33', log: ['Invalid module architecture in ELF header: 62'] });
+      refuses(t, kernel, file, {
+        errno: ENOEXEC,
+        check: 'C33',
+        log: ['Invalid module architecture in ELF header: 62'],
+      });
     loads(t, kernelOf(profile, { arch }), moduleFor(profile, { e_flags: 2 }));
   });
 
@@ -87,9 +107,21 @@ for (const profile of profiles) {
 
   it('class, byte order, e_version, e_ehsize and program headers are nothing to the kernel', (t) => {
     const e_ident = [0x7f, 0x45, 0x4c, 0x46, 1, 2, 9, 77, 3, 1, 1, 1, 1, 1, 1, 1];
-    const ehdr = { e_ident, e_version: 7, e_ehsize: 3, e_phoff: MAX64, e_phnum: 0xffff, e_phentsize: 1, e_entry: MAX64 };
+    const ehdr = {
+      e_ident,
+      e_version: 7,
+      e_ehsize: 3,
+      e_phoff: MAX64,
+      e_phnum: 0xffff,
+      e_phentsize: 1,
+      e_entry: MAX64,
+    };
     accepted(t, profile, moduleFor(profile, { ehdr }));
-    accepted(t, profile, moduleFor(profile, { ehdr: { ...ehdr, e_ident: [0x7f, 0x45, 0x4c, 0x46, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } }));
+    accepted(
+      t,
+      profile,
+      moduleFor(profile, { ehdr: { ...ehdr, e_ident: [0x7f, 0x45, 0x4c, 0x46, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] } }),
+    );
   });
 
   it('C35: the table ends with the file and not one byte later', (t) => {
@@ -105,12 +137,21 @@ for (const profile of profiles) {
   });
 
   it('C36: section 0 is NULL, without size and address, and may have anything else', (t) => {
-    const line = (type: number): string => `ELF Spec violation: section 0 type(${type})!=SH_NULL or non-zero len or addr`;
+    const line = (type: number): string =>
+      `ELF Spec violation: section 0 type(${type})!=SH_NULL or non-zero len or addr`;
     refused(t, profile, moduleFor(profile, header('', { sh_type: 1 })), 'C36', line(1));
     refused(t, profile, moduleFor(profile, header('', { sh_type: 0xffff_ffff })), 'C36', line(-1));
     refused(t, profile, moduleFor(profile, header('', { sh_size: 1 })), 'C36', line(0));
     refused(t, profile, moduleFor(profile, header('', { sh_addr: 1n << 63n })), 'C36', line(0));
-    const rest = { sh_name: 0xffff_ffff, sh_flags: 2, sh_offset: MAX64, sh_link: 99, sh_info: 99, sh_addralign: 3, sh_entsize: 5 };
+    const rest = {
+      sh_name: 0xffff_ffff,
+      sh_flags: 2,
+      sh_offset: MAX64,
+      sh_link: 99,
+      sh_info: 99,
+      sh_addralign: 3,
+      sh_entsize: 5,
+    };
     accepted(t, profile, moduleFor(profile, header('', rest)));
   });
 
@@ -118,7 +159,14 @@ for (const profile of profiles) {
     const both = moduleFor(profile, { ...header('', { sh_size: 1 }), ehdr: { e_shstrndx: 0 } });
     if (split(profile))
       refused(t, profile, both, 'C36', 'ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr');
-    else refused(t, profile, both, 'C38', `Invalid ELF section name index: 0 || e_shstrndx (0) >= e_shnum (${build(profile).sections.length})`);
+    else
+      refused(
+        t,
+        profile,
+        both,
+        'C38',
+        `Invalid ELF section name index: 0 || e_shstrndx (0) >= e_shnum (${build(profile).sections.length})`,
+      );
   });
 
   it('e_shnum 0: a header that nobody checked is looked at all the same', (t) => {
@@ -146,7 +194,8 @@ for (const profile of profiles) {
     refused(t, profile, moduleFor(profile, extra({ sh_offset: MAX64, sh_size: 2 })), 'C37', line(1));
     refused(t, profile, moduleFor(profile, extra({ sh_offset: 1, sh_size: MAX64 })), 'C37', line(1));
     refused(t, profile, moduleFor(profile, extra({ sh_type: 0x6fff_fff7, sh_size: MAX64 })), 'C37', line(0x6fff_fff7));
-    for (const sh_type of [0, 8]) accepted(t, profile, moduleFor(profile, extra({ sh_type, sh_offset: MAX64, sh_size: MAX64 })));
+    for (const sh_type of [0, 8])
+      accepted(t, profile, moduleFor(profile, extra({ sh_type, sh_offset: MAX64, sh_size: MAX64 })));
   });
 
   it('C37: section names outside of the file', (t) => {
@@ -255,7 +304,7 @@ for (const profile of profiles) {
     else refused(t, profile, file, 'C46', `${mod('minimal')} must occupy memory during process execution`);
   });
 
-  it('C47: struct module has the kernel\'s size, from 6.12 on', (t) => {
+  it("C47: struct module has the kernel's size, from 6.12 on", (t) => {
     const { size } = structModule[64];
     const line = `${mod('minimal')} section size must match the kernel's built struct module size at run time`;
     for (const wrong of [size - 1, size + 1, 0]) {
@@ -317,10 +366,13 @@ for (const profile of profiles) {
     if (profile !== '7.2') return;
     // Flag 1 pretends that there are none; then the basic table is not there either.
     refuses(t, kernelOf(profile), tables(undefined, 'a\0'), { errno: ENOEXEC, check: 'C58', log: [] }, { flags: 1 });
-    loads(t, kernelOf(profile, { config: { MODULE_FORCE_LOAD: true } }), tables(undefined, 'a\0'), [
-      'minimal: module_layout: kernel tainted.',
-      unsigned('minimal'),
-    ], { flags: 1 });
+    loads(
+      t,
+      kernelOf(profile, { config: { MODULE_FORCE_LOAD: true } }),
+      tables(undefined, 'a\0'),
+      ['minimal: module_layout: kernel tainted.', unsigned('minimal')],
+      { flags: 1 },
+    );
   });
 
   it('C52: a name for every extended CRC', (t) => {
@@ -341,10 +393,12 @@ for (const profile of profiles) {
     since72(t, moduleFor(profile, header('.strtab', { sh_size: 0 })), 'C53', 'empty symbol string table');
   });
 
-  const byteOfStrtab = (at: number): NonNullable<KoSpec['patch']> => (image, { sections }) => {
-    const { sh_offset, sh_size } = sections.find(({ name }) => name === '.strtab')!;
-    image[sh_offset + (at < 0 ? sh_size + at : at)] = 0x78;
-  };
+  const byteOfStrtab =
+    (at: number): NonNullable<KoSpec['patch']> =>
+    (image, { sections }) => {
+      const { sh_offset, sh_size } = sections.find(({ name }) => name === '.strtab')!;
+      image[sh_offset + (at < 0 ? sh_size + at : at)] = 0x78;
+    };
 
   it('C54: the symbol names begin with NUL', (t) => {
     since72(t, moduleFor(profile, { patch: byteOfStrtab(0) }), 'C54', 'symbol string table missing leading NUL');
@@ -355,7 +409,9 @@ for (const profile of profiles) {
   });
 
   it('C56: st_name lies in the table', (t) => {
-    const symbols = (st_name: number): Partial<KoSpec> => ({ symbols: [{ name: 'x', section: '.text', entry: { st_name } }] });
+    const symbols = (st_name: number): Partial<KoSpec> => ({
+      symbols: [{ name: 'x', section: '.text', entry: { st_name } }],
+    });
     const { sh_size } = section(build(profile, symbols(0)), '.strtab');
     const line = 'symbol name out of bounds in string table';
     accepted(t, profile, moduleFor(profile, symbols(sh_size - 1)));
@@ -389,23 +445,35 @@ for (const profile of profiles) {
 test('the refusals tell the step', (t) => {
   const file = moduleFor('7.2', { omit: ['.symtab'] });
   const log = ['minimal: module has no symbols (stripped?)'];
-  refuses(t, kernelOf('6.1'), moduleFor('6.1', { omit: ['.symtab'] }), { errno: ENOEXEC, check: 'C48', log, step: 'setup_load_info' });
+  refuses(t, kernelOf('6.1'), moduleFor('6.1', { omit: ['.symtab'] }), {
+    errno: ENOEXEC,
+    check: 'C48',
+    log,
+    step: 'setup_load_info',
+  });
   refuses(t, kernelOf('7.2'), file, { errno: ENOEXEC, check: 'C48', log, step: 'elf_validity_cache_copy' });
 });
 
 test('a kernel that does not know its struct module learns it from the first module that loads, not from a refused one', (t) => {
   const kernel = kernelOf('7.2', { fresh: true });
-  refuses(t, kernel, moduleFor('7.2', { thisModule: { name: 'odd', size: 0x80 }, ehdr: {}, symbols: [{ name: 'nobody' }] }), {
-    errno: 'ENOENT',
-    check: 'C79',
-    log: [unsigned('odd'), 'odd: Unknown symbol nobody (err -2)'],
-  });
+  refuses(
+    t,
+    kernel,
+    moduleFor('7.2', { thisModule: { name: 'odd', size: 0x80 }, ehdr: {}, symbols: [{ name: 'nobody' }] }),
+    {
+      errno: 'ENOENT',
+      check: 'C79',
+      log: [unsigned('odd'), 'odd: Unknown symbol nobody (err -2)'],
+    },
+  );
   loads(t, kernel, moduleFor('7.2'), []);
   t.is(kernel.structModuleSize, structModule[64].size);
   refuses(t, kernel, moduleFor('7.2', { thisModule: { name: 'odd', size: 0x80 } }), {
     errno: ENOEXEC,
     check: 'C47',
-    log: [`module odd: ${'.gnu.linkonce.this_module'} section size must match the kernel's built struct module size at run time`],
+    log: [
+      "module odd: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
+    ],
   });
 });
 

@@ -13,29 +13,45 @@ const exports = [exported('a', { crc: 0x1234 }), exported('b', { crc: 0x8000_000
 const EINVAL = { errno: 'EINVAL', check: 'C82' } as const;
 
 for (const version of versions) {
-  const kernel = (more: Parameters<typeof kernelOf>[1] = {}): ReturnType<typeof kernelOf> => kernelOf(version, { exports, ...more });
+  const kernel = (more: Parameters<typeof kernelOf>[1] = {}): ReturnType<typeof kernelOf> =>
+    kernelOf(version, { exports, ...more });
   const file = (table: KoSpec['versions'], more: Partial<KoSpec> = {}): Uint8Array =>
     moduleFor(version, { symbols, versions: table ?? [], ...more });
 
   test(`${version}: CRCs of 32 bits agree or do not`, (t) => {
     loads(t, kernel(), file([LAYOUT, ['a', 0x1234], ['b', 0x8000_0001]]));
     refuses(t, kernel(), file([LAYOUT, ['a', 0x1235], ['b', 0x8000_0001]]), {
-      ...EINVAL, log: [...UNSIGNED, 'minimal: disagrees about version of symbol a', unknown('a')],
+      ...EINVAL,
+      log: [...UNSIGNED, 'minimal: disagrees about version of symbol a', unknown('a')],
     });
     refuses(t, kernel(), file([LAYOUT, ['a', 0x1234], ['b', 1]]), {
-      ...EINVAL, log: [...UNSIGNED, 'minimal: disagrees about version of symbol b', unknown('b')],
+      ...EINVAL,
+      log: [...UNSIGNED, 'minimal: disagrees about version of symbol b', unknown('b')],
     });
     // The first entry of a name decides.
     loads(t, kernel(), file([LAYOUT, ['a', 0x1234], ['a', 0], ['b', 0x8000_0001]]));
     // An exporter without a CRC is believed, and so is everybody without MODVERSIONS.
-    loads(t, kernel({ exports: [exported('a', { crc: undefined }), exported('b', { crc: undefined })] }), file([LAYOUT]));
+    loads(
+      t,
+      kernel({ exports: [exported('a', { crc: undefined }), exported('b', { crc: undefined })] }),
+      file([LAYOUT]),
+    );
     loads(t, kernel({ config: { MODVERSIONS: false } }), file([['a', 1]]));
   });
 
   test(`${version}: these lines bear modinfo's name, the others struct module's`, (t) => {
-    refuses(t, kernel(), file([LAYOUT, ['a', 1], ['b', 0x8000_0001]], { thisModule: { name: 'inside' }, modinfo: ['name=outside', 'intree=Y', 'license=GPL', `vermagic=${kernel().vermagic}`] }), {
-      ...EINVAL, log: [unsigned('inside'), 'outside: disagrees about version of symbol a', 'inside: Unknown symbol a (err -22)'],
-    });
+    refuses(
+      t,
+      kernel(),
+      file([LAYOUT, ['a', 1], ['b', 0x8000_0001]], {
+        thisModule: { name: 'inside' },
+        modinfo: ['name=outside', 'intree=Y', 'license=GPL', `vermagic=${kernel().vermagic}`],
+      }),
+      {
+        ...EINVAL,
+        log: [unsigned('inside'), 'outside: disagrees about version of symbol a', 'inside: Unknown symbol a (err -22)'],
+      },
+    );
   });
 
   test(`${version}: H6 a missing entry: mainline warns once and loads, Debian refuses each time`, (t) => {
@@ -47,8 +63,10 @@ for (const version of versions) {
       ...EINVAL,
       log: [
         ...UNSIGNED,
-        'minimal: no symbol version for a', unknown('a'),
-        'minimal: no symbol version for b', unknown('b'),
+        'minimal: no symbol version for a',
+        unknown('a'),
+        'minimal: no symbol version for b',
+        unknown('b'),
       ],
     });
   });
@@ -57,7 +75,10 @@ for (const version of versions) {
     const { versions: _, ...rest } = specFor(version, { symbols });
     const free = kernel({ exports: [...exports, exported('module_layout', { crc: undefined })] });
     refuses(t, free, ko(rest), { ...EINVAL, log: [...UNSIGNED, unknown('a'), unknown('b')] });
-    const forced = kernel({ config: { MODULE_FORCE_LOAD: true }, exports: [...exports, exported('module_layout', { crc: undefined })] });
+    const forced = kernel({
+      config: { MODULE_FORCE_LOAD: true },
+      exports: [...exports, exported('module_layout', { crc: undefined })],
+    });
     t.is(loads(t, forced, ko(rest), [...UNSIGNED, 'minimal: a: kernel tainted.'])?.taintLetters, 'FE');
     t.is(taintLetters(forced.taints), 'FE');
     loads(t, forced, ko({ ...rest, thisModule: { name: 'second' } }), []);
@@ -85,7 +106,8 @@ for (const version of versions) {
     });
     // Now it is 57 bytes long, and no other has it.
     refuses(t, kernelOf(version, { vendor: 'debian', exports: [exported(name, { crc: 0x41 })] }), running, {
-      ...EINVAL, log: [...UNSIGNED, `minimal: no symbol version for ${name}`, unknown(name)],
+      ...EINVAL,
+      log: [...UNSIGNED, `minimal: no symbol version for ${name}`, unknown(name)],
     });
   });
 
@@ -96,7 +118,11 @@ for (const version of versions) {
       refuses(t, kernel(), bare(gpl), { errno: 'ENOEXEC', check: 'C74', log: UNSIGNED });
       loads(t, kernel({ config: { MODVERSIONS: false } }), bare(gpl));
       const k = kernel({ config: { MODULE_FORCE_LOAD: true } });
-      t.is(loads(t, k, bare(gpl), [...UNSIGNED, 'minimal: no versions for exported symbols: kernel tainted.'])?.taintLetters, 'FE');
+      t.is(
+        loads(t, k, bare(gpl), [...UNSIGNED, 'minimal: no versions for exported symbols: kernel tainted.'])
+          ?.taintLetters,
+        'FE',
+      );
     }
     loads(t, kernel(), moduleFor(version, { exports: [] }));
   });
@@ -106,7 +132,10 @@ test('6.x wants CRCs for each of its two tables', (t) => {
   for (const version of ['6.1', '6.12'] as const) {
     const file = (free: number | undefined, gpl: number | undefined): Uint8Array =>
       moduleFor(version, {
-        symbols: [{ name: 'f', section: '.text' }, { name: 'g', section: '.text' }],
+        symbols: [
+          { name: 'f', section: '.text' },
+          { name: 'g', section: '.text' },
+        ],
         exports: [
           { name: 'f', ...(free === undefined ? {} : { crc: free }) },
           { name: 'g', gpl: true, ...(gpl === undefined ? {} : { crc: gpl }) },
@@ -119,13 +148,15 @@ test('6.x wants CRCs for each of its two tables', (t) => {
 });
 
 test('7.2: the extended table alone counts where it is, and missing names are accepted once aloud', (t) => {
-  const kernel = (vendor: 'mainline' | 'debian' = 'mainline'): ReturnType<typeof kernelOf> => kernelOf('7.2', { exports, vendor });
+  const kernel = (vendor: 'mainline' | 'debian' = 'mainline'): ReturnType<typeof kernelOf> =>
+    kernelOf('7.2', { exports, vendor });
   const file = (extendedVersions: NonNullable<KoSpec['extendedVersions']>, name = 'minimal'): Uint8Array =>
     moduleFor('7.2', { thisModule: { name }, symbols, versions: [LAYOUT, ['a', 1], ['b', 1]], extendedVersions });
   loads(t, kernel(), file([LAYOUT, ['a', 0x1234], ['b', 0x8000_0001]]));
   loads(t, kernel(), file([LAYOUT, ['a', 0x1234], ['a', 2], ['b', 0x8000_0001]]));
   refuses(t, kernel(), file([LAYOUT, ['a', 0x1234], ['b', 2]]), {
-    ...EINVAL, log: [...UNSIGNED, 'minimal: disagrees about version of symbol b', unknown('b')],
+    ...EINVAL,
+    log: [...UNSIGNED, 'minimal: disagrees about version of symbol b', unknown('b')],
   });
   for (const vendor of ['mainline', 'debian'] as const) {
     const k = kernel(vendor);
@@ -136,16 +167,28 @@ test('7.2: the extended table alone counts where it is, and missing names are ac
   const long = 'l'.repeat(200);
   const k = kernelOf('7.2', { exports: [exported(long, { crc: 7 })] });
   refuses(t, k, moduleFor('7.2', { symbols: [{ name: long }], extendedVersions: [LAYOUT, [long, 8]] }), {
-    ...EINVAL, log: [...UNSIGNED, `minimal: disagrees about version of symbol ${long}`, unknown(long)],
+    ...EINVAL,
+    log: [...UNSIGNED, `minimal: disagrees about version of symbol ${long}`, unknown(long)],
   });
 });
 
-test('a CRC of a module\'s export is read from its __kcrctab', (t) => {
+test("a CRC of a module's export is read from its __kcrctab", (t) => {
   for (const version of versions) {
     const k = kernelOf(version);
-    insmod(k, moduleFor(version, { thisModule: { name: 'lib' }, symbols: [{ name: 'f', section: '.text' }], exports: [{ name: 'f', crc: 0xfedc_ba98 }] }));
-    const user = (crc: number): Uint8Array => moduleFor(version, { symbols: [{ name: 'f' }], versions: [LAYOUT, ['f', crc]] });
-    refuses(t, k, user(0xfedc_ba99), { ...EINVAL, log: ['minimal: disagrees about version of symbol f', unknown('f')] });
+    insmod(
+      k,
+      moduleFor(version, {
+        thisModule: { name: 'lib' },
+        symbols: [{ name: 'f', section: '.text' }],
+        exports: [{ name: 'f', crc: 0xfedc_ba98 }],
+      }),
+    );
+    const user = (crc: number): Uint8Array =>
+      moduleFor(version, { symbols: [{ name: 'f' }], versions: [LAYOUT, ['f', crc]] });
+    refuses(t, k, user(0xfedc_ba99), {
+      ...EINVAL,
+      log: ['minimal: disagrees about version of symbol f', unknown('f')],
+    });
     loads(t, k, user(0xfedc_ba98), []);
   }
 });
