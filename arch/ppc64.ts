@@ -128,7 +128,7 @@ function stubForAddr(r: Site, addr: bigint): bigint {
   const address = (i: number): bigint => stubs.sh_addr + BigInt(i * size);
   // 7.2 counts its stubs. Before, one whose target is not 0 is taken, and what lies behind the section looks like one.
   const counts = m.version === '7.2';
-  const target = counts && state.stubCount === 0 ? undefined : funcDesc(m, addr)[0]!;
+  const target = state.stubCount === 0 ? undefined : funcDesc(m, addr)[0]!;
   const known = target === undefined ? undefined : stubOf.get(target);
   if (known !== undefined && known < places) return address(known);
   const i = state.stubCount;
