@@ -19,7 +19,16 @@ import { aligned, dont, saying, signed, unsigned } from '../relocs/check.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_RELA, STB_WEAK, sizeofAddr } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
 import { insn32, nothing, word32, word64 } from '../relocs/field.ts';
-import { type Calculation, type Check, howto, ignore, type Row, type RowOptions, refuse, type Verdict } from '../relocs/howto.ts';
+import {
+  type Calculation,
+  type Check,
+  howto,
+  ignore,
+  type Row,
+  type RowOptions,
+  refuse,
+  type Verdict,
+} from '../relocs/howto.ts';
 import { compareVersions, type ModuleView, type Version } from '../relocs/module-view.ts';
 import { lowPart } from '../relocs/pairs.ts';
 import type { Run, Site } from '../relocs/site.ts';
@@ -81,10 +90,13 @@ function pltInsns(m: ModuleView, value: bigint): bigint[] {
 /** module_emit_plt_entry() */
 function pltEntry(m: ModuleView, value: bigint): bigint {
   const { plt, pltIdx } = tables.of(m);
-  return plt.entry(value, (i) => {
-    pltInsns(m, value).forEach((insn, n) => plt.bytes(i).setUint32(4 * n, Number(insn), true));
-    putWord(pltIdx, i, value);
-  });
+  const old = plt.find(value);
+  if (old !== undefined) return plt.addressOf(old);
+  const insns = pltInsns(m, value); // may say something, even before there is one too many
+  const i = plt.take(value);
+  insns.forEach((insn, n) => plt.bytes(i).setUint32(4 * n, Number(insn), true));
+  putWord(pltIdx, i, value);
+  return plt.addressOf(i);
 }
 
 /** module_frob_arch_sections() */
@@ -95,9 +107,11 @@ function frobSections(m: ModuleView): void {
     sortByInfo(m.version, new Entries(m.format, true, s.bytes));
   }
   const kindOf = (type: number) =>
-    type === PUSH_PLT || type === B26 ? 'plt'
-    : type === GOT_PC_HI20 || (type === GOT_PCADD_HI20 && since('6.19', m)) ? 'got'
-    : undefined;
+    type === PUSH_PLT || type === B26
+      ? 'plt'
+      : type === GOT_PC_HI20 || (type === GOT_PCADD_HI20 && since('6.19', m))
+        ? 'got'
+        : undefined;
   const counts = countEntries(m, kindOf, 'section');
   const long = sizeofAddr(m.format);
   const insns = m.format.is64 ? 16 : 8;
@@ -111,7 +125,12 @@ function frobSections(m: ModuleView): void {
   });
   const tramp = since('6.2', m) ? m.sections.findLast((s) => s.name === '.ftrace_trampoline') : undefined;
   if (tramp === undefined) return;
-  Object.assign(tramp, { sh_type: SHT_NOBITS, sh_flags: SHF_EXECINSTR | SHF_ALLOC, sh_addralign: 4, sh_size: 2 * insns });
+  Object.assign(tramp, {
+    sh_type: SHT_NOBITS,
+    sh_flags: SHF_EXECINSTR | SHF_ALLOC,
+    sh_addralign: 4,
+    sh_size: 2 * insns,
+  });
 }
 
 const M128 = 1n << 27n;
@@ -124,19 +143,20 @@ const viaPlt: Calculation = {
     return offset >= M128 || offset < -M128 ? pltEntry(r.module, v(r)) - r.P : offset;
   },
 };
-function got(r: Site): bigint {
+function gotOf(r: Site): bigint {
   const entry = gotEntry(r.module, v(r));
   if (entry === 0n) throw r.refusal('EINVAL', [], `${r.where()} needs a GOT entry that was not counted`);
   return entry;
 }
 const hi20 = (r: Site, target: bigint): bigint => page(target + 0x800n) - page(r.P);
 const pcala = calculation('Page(S + A + 0x800) - Page(P)', (r) => hi20(r, v(r)));
-const gotPcala = calculation('Page(GOT(S + A) + 0x800) - Page(P)', (r) => hi20(r, got(r)));
-const gotAbs = calculation('GOT(S + A)', got);
-const gotPcrel = calculation('GOT(S + A) - P', (r) => got(r) - r.P);
+const gotPcala = calculation('Page(GOT(S + A) + 0x800) - Page(P)', (r) => hi20(r, gotOf(r)));
+const gotAbs = calculation('GOT(S + A)', gotOf);
+const gotPcrel = calculation('GOT(S + A) - P', (r) => gotOf(r) - r.P);
 /** What the pair of 32 bits leaves, seen from this instruction and not from the pcalau12i. */
-const rest = calculation('S + A - Page(P) - signed32(Page(S + A + 0x800) - Page(P))', (r) =>
-  v(r) - page(r.P) - signExtend(hi20(r, v(r)), 32),
+const rest = calculation(
+  'S + A - Page(P) - signed32(Page(S + A + 0x800) - Page(P))',
+  (r) => v(r) - page(r.P) - signExtend(hi20(r, v(r)), 32),
 );
 const lo12 = lowPart({
   formula: 'lo12 of the HI20 at S',
@@ -164,10 +184,13 @@ const pushed = (type: number, calc: Calculation): Row => howto(type, calc, nothi
 /** A shift by more than a word has is the processor's: the low bits of the amount. */
 const amount = (r: Site, n: bigint): bigint => n & (r.format.is64 ? 63n : 31n);
 const binary = (type: number, op: string, value: (a: bigint, b: bigint, r: Site) => bigint): Row =>
-  pushed(type, calculation(`pop() ${op} pop()`, (r) => {
-    const b = pop(r);
-    return value(pop(r), b, r);
-  }));
+  pushed(
+    type,
+    calculation(`pop() ${op} pop()`, (r) => {
+      const b = pop(r);
+      return value(pop(r), b, r);
+    }),
+  );
 const ifElse = calculation('pop() ? pop() : pop()', (r) => {
   const [c, b, a] = [pop(r), pop(r), pop(r)];
   return a !== 0n ? b : c;
@@ -180,12 +203,14 @@ const dup = calculation('top, twice', (r) => {
 
 // Checks
 
-const wrong = (what: 'overflow' | 'unaligned') => (r: Site, value: bigint): Verdict => {
-  const branch = r.type === B26;
-  const at = `${branch ? 'jump offset' : 'opr1'} = 0x${hex(branch ? BigInt.asUintN(64, value) : r.word(value))}`;
-  const by = branch ? 'R_LARCH_B26' : 'apply_r_larch_sop_imm_field';
-  return kmod('ENOEXEC', `module ${r.module.name}: ${at} ${what}! dangerous ${by} (${r.type}) relocation`);
-};
+const wrong =
+  (what: 'overflow' | 'unaligned') =>
+  (r: Site, value: bigint): Verdict => {
+    const branch = r.type === B26;
+    const at = `${branch ? 'jump offset' : 'opr1'} = 0x${hex(branch ? BigInt.asUintN(64, value) : r.word(value))}`;
+    const by = branch ? 'R_LARCH_B26' : 'apply_r_larch_sop_imm_field';
+    return kmod('ENOEXEC', `module ${r.module.name}: ${at} ${what}! dangerous ${by} (${r.type}) relocation`);
+  };
 const by4 = saying(aligned(4n), wrong('unaligned'));
 const never: Check = { name: 'never', passes: () => false, refusal: unsupported };
 /** 1UL << 32 is 0 where a long has 32 bits. */
@@ -252,7 +277,9 @@ const common = {
   config: { STRICT_MODULE_RWX: false, LIVEPATCH: false, KALLSYMS_ALL: false, MODVERSIONS: false },
   unknown: (r: Site) => {
     const known = r.type <= (since('6.19', r.module) ? LAST : LAST_61);
-    const text = known ? `Unsupport relocation type ${r.type}, please add its support.` : `Unknown relocation type ${r.type}`;
+    const text = known
+      ? `Unsupport relocation type ${r.type}, please add its support.`
+      : `Unknown relocation type ${r.type}`;
     return kmod('EINVAL', `${r.module.name}: ${text}`);
   },
   overflow: wrong('overflow'),

@@ -210,8 +210,7 @@ function isLocal(m: ModuleView, address: bigint): boolean {
 // Calculations. `dot` is the word of P.
 
 const from = (r: Site, target: bigint): bigint => r.long(target - (r.P & ~3n) - 8n);
-const reaches = (field: Field, distance: bigint): boolean =>
-  BigInt.asIntN(field.hi + 1, distance) === distance;
+const reaches = (field: Field, distance: bigint): boolean => BigInt.asIntN(field.hi + 1, distance) === distance;
 const pcrel = calculation('S + A - P - 8', (r) => from(r, r.S + r.A));
 const stubbed = (field: Field): Calculation =>
   calculation('S + A - P - 8, or STUB(S + A) - P - 8', (r) => {

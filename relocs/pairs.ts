@@ -5,6 +5,7 @@
 import { signExtend } from './bits.ts';
 import type { Calculation, Verdict } from './howto.ts';
 import type { ModuleView } from './module-view.ts';
+import { crashes } from './refusal.ts';
 import type { Run, Site } from './site.ts';
 import { StateOf } from './state.ts';
 
@@ -87,7 +88,10 @@ export function lowPart(spec: LowPart): Calculation {
       throw r.refusal(errno, log, `${r.where()}: ${reason}`);
     }
     search.at = i;
-    const S = symtab.st_value(r.run.rules.info.sym(entries.r_info(i), r.format));
+    const sym = r.run.rules.info.sym(entries.r_info(i), r.format);
+    if (!symtab.holds(sym))
+      throw crashes('signal 11', `${r.where()}: its high half names symbol ${sym} of ${symtab.count}`);
+    const S = symtab.st_value(sym);
     return signExtend(spec.target(module, search.type(i), r.word(S + entries.r_addend(i))) - r.S, 12);
   };
   return { formula: spec.formula, value };

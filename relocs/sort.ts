@@ -113,7 +113,7 @@ export function sortByInfo(version: Version, entries: Entries): void {
   };
   const compare = (i: number, j: number): number =>
     high[i]! - high[j]! || low[i]! - low[j]! || addend[i]! - addend[j]! || exact(i, j);
-  const order = Uint32Array.from({ length: count }, (_, i) => i).sort(compare);
+  const order = Uint32Array.from({ length: count }, (_, i) => i).toSorted(compare);
   const rank = new Uint32Array(count);
   order.forEach((i, k) => {
     const before = k === 0 ? undefined : order[k - 1]!;

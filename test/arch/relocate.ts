@@ -52,6 +52,8 @@ export interface Given {
   readonly form?: 'REL' | 'RELA';
   /** Without a symbol table. */
   readonly stripped?: boolean;
+  /** How r_info is packed; default, as the generic ABI has it. */
+  readonly info?: (sym: bigint, type: bigint) => bigint;
   /** Where the module's text region starts, and with it what the frob hook puts there (s390's GOT and PLT). */
   readonly text?: bigint;
   /** Memory regions, where an architecture asks which one an address lies in. */
@@ -68,6 +70,8 @@ export interface Outcome {
   /** The sentence for people. */
   readonly reason: string;
   readonly log: readonly string[];
+  /** WARN_ONs. */
+  readonly warns: number;
   readonly module: ModuleView;
   /** Final bytes of a section, in hexadecimal. */
   hex(section: string): string;
@@ -96,7 +100,7 @@ export function relocate(given: Given): Outcome {
   const rela = form === 'RELA';
   for (const [target, relocs] of Object.entries(given.relocs ?? {})) {
     const index = sections.findIndex((s) => s.name === target);
-    const bytes = encode(arch, format, rela, relocs, (name) => 1 + symbols.findIndex(([n]) => n === name));
+    const bytes = encode(given, format, rela, relocs, (name) => 1 + symbols.findIndex(([n]) => n === name));
     sections.push({
       ...section(sections.length, `.rela${target}`, 0n, bytes, 0, rela ? SHT_RELA : SHT_REL),
       sh_info: index,
@@ -104,6 +108,7 @@ export function relocate(given: Given): Outcome {
   }
 
   const log: string[] = [];
+  let warns = 0;
   const symtab = encodeSymbols(format, symbols);
   const module: ModuleView = {
     name: 'fix',
@@ -116,7 +121,7 @@ export function relocate(given: Given): Outcome {
     config: { ...configOf(arch, version), ...given.config },
     memory: {},
     log: (line) => void log.push(line),
-    warn: () => undefined,
+    warn: () => void warns++,
     withinInit: () => false,
     isInitLayout: (name) => name.startsWith('.init'),
   };
@@ -140,10 +145,10 @@ export function relocate(given: Given): Outcome {
       const entries = new Entries(format, rela, s.bytes);
       applySection({ module, rules: arch.rules, section: s, entries, target: sections[s.sh_info]!, symtab });
     }
-    return { ...outcome, errno: undefined, crash: undefined, reason: '' };
+    return { ...outcome, warns, errno: undefined, crash: undefined, reason: '' };
   } catch (e) {
     if (!(e instanceof Refusal)) throw e;
-    return { ...outcome, errno: e.crash ? undefined : e.errno, crash: e.crash, reason: e.message };
+    return { ...outcome, warns, errno: e.crash ? undefined : e.errno, crash: e.crash, reason: e.message };
   }
 }
 
@@ -173,7 +178,7 @@ function section(
 }
 
 function encode(
-  arch: Arch,
+  { arch, info }: Given,
   format: ElfFormat,
   rela: boolean,
   relocs: readonly GivenReloc[],
@@ -187,9 +192,10 @@ function encode(
       ? view.setBigUint64(at, BigInt.asUintN(64, v), format.little)
       : view.setUint32(at, Number(BigInt.asUintN(32, v)), format.little);
   const word = size / (rela ? 3 : 2);
+  const pack = info ?? ((sym, type) => (sym << (format.is64 ? 32n : 8n)) | type);
   relocs.forEach(([at, type, name, addend = 0n], i) => {
     put(i * size, BigInt(at));
-    put(i * size + word, (BigInt(symbol(name)) << (format.is64 ? 32n : 8n)) | BigInt(typeNumber(arch, type)));
+    put(i * size + word, pack(BigInt(symbol(name)), BigInt(typeNumber(arch, type))));
     if (rela) put(i * size + 2 * word, addend);
   });
   return bytes;
