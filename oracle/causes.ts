@@ -1,10 +1,12 @@
 /**
  * Why the kernel's bytes and a linker's may differ where both are right. A cause is a predicate over relocation type,
- * section and values, as narrow as can be; what no cause explains is a mistake of one of the two.
+ * section and values, as narrow as can be: a detour is followed to its end on both sides. What no cause explains is a
+ * mistake of one of the two.
  */
 import { STB_WEAK } from '../relocs/elf.ts';
 import { compareVersions, type ModuleView } from '../relocs/module-view.ts';
 import type { Section } from '../relocs/section.ts';
+import { branches, type Branches, goesToSlot, type Slots } from './detours.ts';
 import type { Difference, RelocationAt } from './differences.ts';
 
 /** One place where the two disagree, and what is known about it. */
@@ -25,49 +27,70 @@ export interface Differing {
   readonly A: bigint;
   readonly P: bigint;
   readonly bind: number;
-  /** What the linker wrote there, from P on. */
+  /** What the kernel and the linker wrote there, from P on. */
+  readonly kernels: Uint8Array;
   readonly linked: Uint8Array;
-  /** Bytes of the linker's thunks from an address on: thunks of several sections may lie there. */
-  readonly thunksAt: (address: bigint) => readonly Uint8Array[];
+  /** Bytes of the linker's thunks, GOT and PLT from an address on: several may lie there. */
+  readonly linkersAt: (address: bigint) => readonly Uint8Array[];
+  /** What the two GOTs hold. */
+  readonly kernelsSlots: Slots;
+  readonly linkersSlots: Slots;
 }
 
 export interface Cause {
   readonly name: string;
   readonly explains: (d: Differing) => boolean;
+  /** Types whose complaints "out of range" of the linker this cause explains. */
+  readonly outOfRange?: RegExp;
 }
 
-const JUMP26 = 282;
-const CALL26 = 283;
-const isBranch26 = (d: Differing): boolean =>
-  d.arch === 'arm64' && (d.relocation?.type === CALL26 || d.relocation?.type === JUMP26);
+const branchOf = (d: Differing): Branches | undefined => {
+  const found = branches[d.arch];
+  return d.relocation !== undefined && found?.types.includes(d.relocation.type) ? found : undefined;
+};
 
-/** Where a B or BL at P goes. */
-const target26 = (bytes: Uint8Array, P: bigint): bigint =>
-  BigInt.asUintN(64, P + BigInt.asIntN(28, BigInt(word(bytes, 0) & 0x3ff_ffff) << 2n));
+const destination = (d: Differing): bigint => BigInt.asUintN(d.module.format.is64 ? 64 : 32, d.S + d.A);
 
-const inReach = (d: Differing): boolean => {
-  const distance = BigInt.asIntN(64, d.S + d.A - d.P);
-  return distance >= -0x800_0000n && distance < 0x800_0000n;
+/** Whether a branch of the kernel leads to `to` by an entry of its PLT. */
+const byPlt = (b: Branches, d: Differing, to: bigint): boolean => {
+  const entry = b.target(d.kernels, d.P);
+  const plt = d.module.sections.find(
+    (s) => b.plt.test(s.name) && entry >= s.sh_addr && entry < s.sh_addr + BigInt(s.sh_size),
+  );
+  return plt !== undefined && b.entry(plt.bytes.subarray(Number(entry - plt.sh_addr)), entry) === to;
 };
 
 export const causes: readonly Cause[] = [
   {
-    // Both detours are followed to their end.
-    name: 'arm64: a branch beyond 128 MiB takes a PLT entry of the kernel, a thunk of the linker',
+    name: 'a branch beyond its reach takes a PLT entry of the kernel, a thunk of the linker',
     explains: (d) => {
-      if (!isBranch26(d) || inReach(d)) return false;
-      const kernels = d.section.bytes.subarray(Number(d.P - d.section.sh_addr));
-      if (pltTarget(d.module, target26(kernels, d.P)) !== d.S + d.A) return false;
-      return d.thunksAt(target26(d.linked, d.P)).some((thunk) => thunkTarget(thunk) === d.S + d.A);
+      const b = branchOf(d);
+      if (b?.thunk === undefined || b.reaches(destination(d) - d.P) || !byPlt(b, d, destination(d))) return false;
+      const at = b.target(d.linked, d.P);
+      return d.linkersAt(at).some((thunk) => b.thunk?.(thunk, at) === destination(d));
     },
   },
   {
-    name: 'arm64: a call of a weak symbol that is absent goes to 0 by a PLT entry in the kernel, to the next instruction in lld',
+    name: 'a branch beyond its reach takes a PLT entry of the kernel; this linker has no thunks and cuts the distance off',
+    outOfRange: /relocation R_LARCH_B26 out of range/,
     explains: (d) => {
-      if (!isBranch26(d) || d.bind !== STB_WEAK || d.S !== 0n || d.A !== 0n) return false;
-      const kernels = d.section.bytes.subarray(Number(d.P - d.section.sh_addr));
-      return pltTarget(d.module, target26(kernels, d.P)) === 0n && target26(d.linked, d.P) === d.P + 4n;
+      const b = branchOf(d);
+      if (b === undefined || b.thunk !== undefined) return false;
+      const cut = BigInt.asUintN(64, d.P + BigInt.asIntN(28, destination(d) - d.P));
+      return !b.reaches(destination(d) - d.P) && byPlt(b, d, destination(d)) && b.target(d.linked, d.P) === cut;
     },
+  },
+  {
+    name: 'a call of an absent weak symbol goes to 0 by a PLT entry of the kernel, to the next instruction in lld',
+    explains: (d) => {
+      const b = branchOf(d);
+      if (b === undefined || d.bind !== STB_WEAK || d.S !== 0n || d.A !== 0n) return false;
+      return byPlt(b, d, 0n) && b.target(d.linked, d.P) === d.P + 4n;
+    },
+  },
+  {
+    name: 'the GOT lies elsewhere: both slots hold S',
+    explains: (d) => goesToSlot(d),
   },
   {
     name: 'kernels before 7.2 do not relocate .data..percpu',
@@ -79,40 +102,24 @@ export const causes: readonly Cause[] = [
   },
 ];
 
-/** Name of the cause that explains a difference; undefined: nothing does. */
-export const causeOf = (d: Differing): string | undefined => causes.find(({ explains }) => explains(d))?.name;
-
-/** Where an entry of .plt or .init.plt leads: adrp x16; add x16, x16, #lo12; br x16. */
-function pltTarget(m: ModuleView, entry: bigint): bigint | undefined {
-  const plt = m.sections.find(
-    (s) => /^\.(init\.)?plt$/.test(s.name) && entry >= s.sh_addr && entry < s.sh_addr + BigInt(s.sh_size),
-  );
-  if (plt === undefined) return undefined;
-  const code = plt.bytes.subarray(Number(entry - plt.sh_addr));
-  const [adrp, add, br] = [word(code, 0), word(code, 4), word(code, 8)];
-  if ((adrp & 0x9f00_001f) >>> 0 !== 0x9000_0010 || (add & 0xffc0_03ff) >>> 0 !== 0x9100_0210 || br !== 0xd61f_0200) {
-    return undefined;
-  }
-  const pages = BigInt.asIntN(21, BigInt((((adrp >>> 5) & 0x7ffff) << 2) | ((adrp >>> 29) & 3)));
-  return BigInt.asUintN(64, (entry & ~0xfffn) + (pages << 12n) + BigInt((add >>> 10) & 0xfff));
-}
-
-/** Where a long thunk of lld leads: ldr x16, .+8; br x16; the address. */
-function thunkTarget(code: Uint8Array): bigint | undefined {
-  if (code.length < 16 || word(code, 0) !== 0x5800_0050 || word(code, 4) !== 0xd61f_0200) return undefined;
-  return new DataView(code.buffer, code.byteOffset).getBigUint64(8, true);
-}
-
-const word = (bytes: Uint8Array, at: number): number =>
-  at + 4 <= bytes.length ? new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true) : 0;
+/** The cause that explains a difference; undefined: none does. */
+export const causeOf = (d: Differing): Cause | undefined => causes.find(({ explains }) => explains(d));
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-/** Sections that modules bring as placeholders and the architecture replaces by tables of its own. */
+/** Sections that modules bring as placeholders and the architecture makes into tables of its own. */
 const TABLES: Readonly<Record<string, RegExp>> = {
   arm64: /^(\.init)?\.plt$|^(\.init)?\.text\.ftrace_trampoline$/,
+  arm: /^(\.init)?\.plt$/,
   riscv64: /^\.(plt|got|got\.plt)$/,
+  loongarch64: /^\.(plt|got|plt\.idx|ftrace_trampoline)$/,
 };
 
 /** Whether the loader has made something else of a section than what the file holds: those cannot be compared. */
 export const isTable = (arch: string, s: Section): boolean => TABLES[arch]?.test(s.name) ?? false;
+
+/** Architectures whose modules ld.lld cannot link as the kernel does, and why. */
+export const notLinkable: Readonly<Record<string, string>> = {
+  ppc64le: 'ld.lld does not know R_PPC64_ENTRY',
+  ppc64: 'ld.lld does not know R_PPC64_ENTRY',
+};

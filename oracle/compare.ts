@@ -4,7 +4,8 @@ import { LoadInfo } from '../loader/load-info.ts';
 import { ELF_ST_BIND, SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
 import { causeOf, isTable } from './causes.ts';
-import { type Difference, differences } from './differences.ts';
+import { branches, kernelsGot, slotsOf } from './detours.ts';
+import { type Difference, differences, type RelocationAt } from './differences.ts';
 import { linkAtAddresses } from './lld.ts';
 
 export interface Comparison {
@@ -46,6 +47,13 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
   /** Entries as the file has them: hooks may have sorted them since. */
   const entriesOf = (i: number): Entries => new Entries(m.format, file.shdrs[i]!.sh_type === SHT_RELA, inFile(i));
 
+  /** The addend; of a branch that holds it in place, how far from S it leads. */
+  const addendOf = (r: RelocationAt, bytes: Uint8Array): bigint => {
+    const branch = branches[arch];
+    if (branch?.inPlace !== true || !branch.types.includes(r.type)) return r.r_addend;
+    return BigInt.asIntN(32, branch.target(bytes.subarray(r.r_offset), 0n));
+  };
+
   const addresses = new Map<number, bigint>();
   for (const s of m.sections) {
     const percpu = s.index !== 0 && s.index === info.index.pcpu;
@@ -61,14 +69,17 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
   const linked = await linkAtAddresses({ ko, addresses, symbols, ...(options.lld ? { lld: options.lld } : {}) });
 
   /** Thunks may overlap the section that the kernel has put behind theirs. */
-  const thunksAt = (address: bigint): Uint8Array[] =>
+  const linkersAt = (address: bigint): Uint8Array[] =>
     Array.from(linked.appended, ([index, thunks]) => {
       const at = address - (addresses.get(index) ?? 0n) - BigInt(m.sections[index]?.sh_size ?? 0);
       return at >= 0n && at < BigInt(thunks.length) ? thunks.subarray(Number(at)) : thunks.subarray(0, 0);
     });
+  const kernelsSlots = kernelsGot(m, arch);
+  const linkersSlots = linked.spare ? slotsOf(linked.spare.bytes, linked.spare.address, m.format) : new Map();
 
   const explained = new Map<string, number>();
-  const unexplained = linked.messages.map((message) => `${m.name}: ${message}`);
+  const outOfRange: RegExp[] = [];
+  const unexplained: string[] = [];
   let sections = 0;
   let bytes = 0;
   for (const [index, right] of linked.sections) {
@@ -85,6 +96,7 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
       const [relocation, ...others] = difference.relocations;
       const one = others.length === 0 ? relocation : undefined;
       const sym = one === undefined ? 0 : rules.info.sym(entriesOf(one.section).r_info(one.entry), m.format);
+      const rest = left.subarray(one?.r_offset ?? 0);
       const cause = causeOf({
         module: m,
         arch,
@@ -94,15 +106,25 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
         percpu: index === info.index.pcpu,
         unrelocated: inFile(index),
         S: symtab.st_value(sym),
-        A: one?.r_addend ?? 0n,
+        A: one === undefined ? 0n : addendOf(one, inFile(index)),
         P: section.sh_addr + BigInt(one?.r_offset ?? 0),
         bind: ELF_ST_BIND(symtab.st_info(sym)),
+        kernels: rest,
         linked: right.subarray(one?.r_offset ?? 0),
-        thunksAt,
+        linkersAt,
+        kernelsSlots,
+        linkersSlots,
       });
       if (cause === undefined) unexplained.push(`${m.name}: ${inWords(section.name, difference, rules.rows)}`);
-      else explained.set(cause, (explained.get(cause) ?? 0) + 1);
+      else explained.set(cause.name, (explained.get(cause.name) ?? 0) + 1);
+      if (cause?.outOfRange) outOfRange.push(cause.outOfRange);
     }
+  }
+  // Each complaint of the linker must have its explained difference.
+  for (const message of linked.messages) {
+    const at = outOfRange.findIndex((pattern) => pattern.test(message));
+    if (at >= 0) outOfRange.splice(at, 1);
+    else unexplained.push(`${m.name}: ${message}`);
   }
   const relocations = m.sections.reduce((sum, s) => {
     const isRelocation = s.sh_type === SHT_RELA || s.sh_type === SHT_REL;

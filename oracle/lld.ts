@@ -37,8 +37,8 @@ export interface LinkResult {
   readonly thunks: readonly number[];
   /** Those thunks: the bytes behind each of these sections. */
   readonly appended: ReadonlyMap<number, Uint8Array>;
-  /** Address and size of what the linker built by itself (GOT, PLT), when it did. */
-  readonly spare: { readonly address: bigint; readonly size: number } | undefined;
+  /** What the linker built by itself (GOT, PLT), when it did. */
+  readonly spare: { readonly address: bigint; readonly size: number; readonly bytes: Uint8Array } | undefined;
   /** Everything ld.lld said, one message each: out of range, undefined symbol, misaligned. It linked all the same. */
   readonly messages: readonly string[];
 }
@@ -89,7 +89,7 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
       sections,
       thunks: [...appended.keys()],
       appended,
-      spare: own === undefined ? undefined : { address: own.sh_addr, size: own.bytes.length },
+      spare: own && { address: own.sh_addr, size: own.bytes.length, bytes: own.bytes },
       messages: stderr
         .split(/^(?=\S*ld\.lld\S*: )/m)
         .map((message) => message.trim())

@@ -1,0 +1,149 @@
+/** Where branches and loads lead that do not go straight to their symbol: PLT entries, thunks, GOT slots, decoded. */
+import type { ElfFormat } from '../relocs/elf.ts';
+import type { ModuleView } from '../relocs/module-view.ts';
+import type { Differing } from './causes.ts';
+
+/** The branches of an architecture that may take a detour. */
+export interface Branches {
+  readonly types: readonly number[];
+  /** True: the addend is in the branch itself. */
+  readonly inPlace?: boolean;
+  readonly reaches: (distance: bigint) => boolean;
+  /** Address a branch at P goes to. */
+  readonly target: (code: Uint8Array, P: bigint) => bigint;
+  /** Sections with the kernel's entries. */
+  readonly plt: RegExp;
+  /** Address that an entry of the kernel, or a thunk of lld, leads to; undefined when it is none. */
+  readonly entry: (code: Uint8Array, at: bigint) => bigint | undefined;
+  readonly thunk?: (code: Uint8Array, at: bigint) => bigint | undefined;
+}
+
+const u32 = (code: Uint8Array, at: number): number =>
+  at + 4 <= code.length ? new DataView(code.buffer, code.byteOffset + at, 4).getUint32(0, true) : 0;
+const u64 = (code: Uint8Array, at: number): bigint => (BigInt(u32(code, at + 4)) << 32n) | BigInt(u32(code, at));
+const within = (bits: number) => (distance: bigint) => BigInt.asIntN(bits, distance) === BigInt.asIntN(64, distance);
+const isLike = (insn: number, mask: number, wanted: number): boolean => (insn & mask) >>> 0 === wanted;
+
+/** ldr pc, [pc, #imm]: the word it loads. */
+const loadPc = (code: Uint8Array): bigint | undefined => {
+  const ldr = u32(code, 0);
+  if (!isLike(ldr, 0xff7f_f000, 0xe51f_f000)) return undefined;
+  const imm12 = ldr & 0xfff;
+  return BigInt(u32(code, 8 + ((ldr & 0x80_0000) === 0 ? -imm12 : imm12)));
+};
+
+/** Branches by name of the architecture's row of the registry. */
+export const branches: Readonly<Record<string, Branches>> = {
+  arm64: {
+    types: [282, 283], // JUMP26, CALL26
+    reaches: within(28),
+    target: (code, P) => BigInt.asUintN(64, P + BigInt.asIntN(28, BigInt(u32(code, 0) & 0x3ff_ffff) << 2n)),
+    plt: /^(\.init)?\.plt$/,
+    /** adrp x16; add x16, x16, #lo12; br x16 */
+    entry: (code, at) => {
+      const [adrp, add, br] = [u32(code, 0), u32(code, 4), u32(code, 8)];
+      if (!isLike(adrp, 0x9f00_001f, 0x9000_0010) || !isLike(add, 0xffc0_03ff, 0x9100_0210) || br !== 0xd61f_0200) {
+        return undefined;
+      }
+      const pages = BigInt.asIntN(21, BigInt((((adrp >>> 5) & 0x7ffff) << 2) | ((adrp >>> 29) & 3)));
+      return BigInt.asUintN(64, (at & ~0xfffn) + (pages << 12n) + BigInt((add >>> 10) & 0xfff));
+    },
+    /** ldr x16, .+8; br x16; the address */
+    thunk: (code) => (u32(code, 0) === 0x5800_0050 && u32(code, 4) === 0xd61f_0200 ? u64(code, 8) : undefined),
+  },
+  arm: {
+    types: [1, 28, 29], // PC24, CALL, JUMP24
+    inPlace: true,
+    reaches: within(26),
+    target: (code, P) => BigInt.asUintN(32, P + 8n + BigInt.asIntN(26, BigInt(u32(code, 0) & 0xff_ffff) << 2n)),
+    plt: /^(\.init)?\.plt$/,
+    entry: loadPc,
+    thunk: loadPc,
+  },
+  loongarch64: {
+    types: [66], // B26
+    reaches: within(28),
+    target: (code, P) => {
+      const b = u32(code, 0);
+      return BigInt.asUintN(64, P + BigInt.asIntN(28, BigInt(((b & 0x3ff) << 16) | ((b >>> 10) & 0xffff)) << 2n));
+    },
+    plt: /^\.plt$/,
+    /** lu12i.w t1; lu32i.d t1; lu52i.d t1, t1; jirl zero, t1 */
+    entry: (code) => {
+      const [lu12i, lu32i, lu52i, jirl] = [u32(code, 0), u32(code, 4), u32(code, 8), u32(code, 12)];
+      const isEntry =
+        isLike(lu12i, 0xfe00_001f, 0x1400_000d) &&
+        isLike(lu32i, 0xfe00_001f, 0x1600_000d) &&
+        isLike(lu52i, 0xffc0_03ff, 0x0300_01ad) &&
+        isLike(jirl, 0xfc00_03ff, 0x4c00_01a0);
+      if (!isEntry) return undefined;
+      const base =
+        (BigInt((lu52i >>> 10) & 0xfff) << 52n) |
+        (BigInt((lu32i >>> 5) & 0xf_ffff) << 32n) |
+        (BigInt((lu12i >>> 5) & 0xf_ffff) << 12n);
+      return BigInt.asUintN(64, base + BigInt.asIntN(18, BigInt((jirl >>> 10) & 0xffff) << 2n));
+    },
+  },
+};
+
+/** Whether an instruction that loads from the GOT means the slot at an address. */
+type Loads = (code: Uint8Array, d: Differing, slot: bigint) => boolean;
+
+const page = (address: bigint): bigint => address & ~0xfffn;
+
+/** Loads by architecture and relocation type. */
+const loads: Readonly<Record<string, Readonly<Record<number, Loads>>>> = {
+  s390x: {
+    // GOTENT: halfwords from the instruction's start, which is the addend's bytes before P.
+    26: (code, { P, A }, slot) => {
+      const halfwords = new DataView(code.buffer, code.byteOffset, 4).getInt32(0);
+      return slot === BigInt.asUintN(64, P - A + 2n * BigInt(halfwords));
+    },
+  },
+  loongarch64: {
+    // GOT_PC_HI20: pcalau12i, whose low part is signed
+    75: (code, { P }, slot) => {
+      const pages = BigInt.asIntN(20, BigInt((u32(code, 0) >>> 5) & 0xf_ffff));
+      return BigInt.asUintN(64, page(P) + (pages << 12n)) === page(BigInt.asUintN(64, slot + 0x800n));
+    },
+    // GOT_PC_LO12: ld.d
+    76: (code, _, slot) => BigInt((u32(code, 0) >>> 10) & 0xfff) === (slot & 0xfffn),
+  },
+};
+
+/** Whether both sides load from a slot of their GOT that holds S. */
+export function goesToSlot(d: Differing): boolean {
+  const means = d.relocation === undefined ? undefined : loads[d.arch]?.[d.relocation.type];
+  if (means === undefined) return false;
+  const side = (slots: Slots, code: Uint8Array): boolean => (slots.get(d.S) ?? []).some((slot) => means(code, d, slot));
+  return side(d.kernelsSlots, d.kernels) && side(d.linkersSlots, d.linked);
+}
+
+/** Addresses of the slots of a GOT by what they hold. */
+export type Slots = ReadonlyMap<bigint, readonly bigint[]>;
+
+/** Reads a GOT that lies at `base`. */
+export function slotsOf(bytes: Uint8Array, base: bigint, { is64, little }: ElfFormat): Slots {
+  const slots = new Map<bigint, bigint[]>();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = is64 ? 8 : 4;
+  for (let at = 0; at + size <= bytes.length; at += size) {
+    const value = is64 ? view.getBigUint64(at, little) : BigInt(view.getUint32(at, little));
+    const same = slots.get(value);
+    if (same === undefined) slots.set(value, [base + BigInt(at)]);
+    else same.push(base + BigInt(at));
+  }
+  return slots;
+}
+
+/** The GOT that the kernel's loader has built: a section, or on s390 the start of the text memory. */
+export function kernelsGot(m: ModuleView, arch: string): Slots {
+  if (arch !== 's390x') {
+    const got = m.sections.find((s) => s.name === '.got');
+    return got === undefined ? new Map() : slotsOf(got.bytes, got.sh_addr, m.format);
+  }
+  const text = m.memory.text ?? m.memory.core;
+  if (text === undefined) return new Map();
+  const inText = m.sections.map((s) => Number(s.sh_addr - text.base)).filter((at) => at >= 0 && at < text.size);
+  return slotsOf(text.bytes.subarray(0, Math.min(...inText)), text.base, m.format);
+}
