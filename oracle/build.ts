@@ -16,7 +16,7 @@ export interface BuildOptions {
   readonly kernelTree: string;
   /** A name of `ports`. */
   readonly arch: string;
-  /** Prefix of compiler and binutils instead of Debian's, with its '-' at the end. */
+  /** Prefix of compiler and binutils instead of Debian's, '-' at its end; '-19': LLVM's programs with this suffix. */
   readonly cc?: string;
   /** A build folder (make O=) that is configured and has been built in: taken as it is, nothing is configured. */
   readonly objects?: string;
@@ -84,7 +84,10 @@ class Build {
   readonly options: BuildOptions;
   readonly spec: PortSpec;
   readonly tree: string;
+  /** Prefix of GCC and binutils, or '-VERSION' of LLVM. */
   readonly cross: string;
+  readonly cc: string;
+  readonly nm: string;
   readonly cache: string;
   readonly log: (line: string) => void;
 
@@ -93,6 +96,9 @@ class Build {
     this.spec = spec;
     this.tree = resolve(options.kernelTree);
     this.cross = options.cc ?? spec.cross;
+    const llvm = this.cross.startsWith('-');
+    this.cc = llvm ? `clang${this.cross}` : `${this.cross}gcc`;
+    this.nm = llvm ? `llvm-nm${this.cross}` : `${this.cross}nm`;
     this.cache = options.cache ?? defaultCache();
     this.log = options.log ?? (() => {});
   }
@@ -152,7 +158,7 @@ class Build {
   }
 
   async #compiler(): Promise<string> {
-    const program = `${this.cross}gcc`;
+    const program = this.cc;
     const asked = await execute(program, ['--version']);
     if (asked.missing) {
       throw new BuildError(`no compiler: ${program} is not installed (Debian: apt-get install ${this.spec.package})`);
@@ -198,14 +204,15 @@ class Build {
     const { arch, defconfig, config } = this.spec;
     this.log(`${this.options.arch}: configuring (${defconfig}) and building ${targets.length} objects in ${folder}`);
     const make = async (...goals: readonly string[]): Promise<void> => {
-      const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${arch}`, `CROSS_COMPILE=${this.cross}`];
+      const tools = this.cross.startsWith('-') ? `LLVM=${this.cross}` : `CROSS_COMPILE=${this.cross}`;
+      const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${arch}`, tools];
       const made = await execute('nice', [...args, ...goals], this.tree);
       if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
     };
     if (before) return make(...targets);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    await make(defconfig);
+    await make(...defconfig.split(' '));
     const script = join(this.tree, 'scripts/config');
     const set = ['--file', join(folder, '.config'), ...commonConfig, ...commonEnabled, ...config];
     const configured = await execute(script, set, this.tree);
@@ -277,16 +284,17 @@ class Build {
     linked.push(await compile(plain, join(work, 'missing.c'), 'missing'));
 
     const machine = machineFlags(first.flags);
-    const link = ['-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', ...this.spec.link];
+    const lld = this.cross.startsWith('-') ? [`-fuse-ld=lld${this.cross}`] : [];
+    const link = [...lld, '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', ...this.spec.link];
     const command = [...machine, ...link, '-o', join(work, 'port'), ...linked, ...(this.spec.libgcc ? ['-lgcc'] : [])];
-    const made = await execute(`${this.cross}gcc`, command, folder);
+    const made = await execute(this.cc, command, folder);
     if (made.status !== 0) throw new BuildError(`the port does not link:\n${tail(made.text)}`);
     return functions;
   }
 
   /** Symbols that none of the objects, nor libgcc, nor the linker defines. */
   async #undefined(objects: readonly string[], line: CompileLine): Promise<string[]> {
-    const listed = await execute(`${this.cross}nm`, ['-g', ...objects]);
+    const listed = await execute(this.nm, ['-g', ...objects]);
     if (listed.status !== 0) throw new BuildError(`nm failed:\n${tail(listed.text)}`);
     const defined = new Set<string>();
     const wanted = new Set<string>();
@@ -297,8 +305,8 @@ class Build {
       else if (!/[vw]/.test(match[1] ?? '')) defined.add(match[2] ?? '');
     }
     if (this.spec.libgcc) {
-      const where = await execute(`${this.cross}gcc`, [...machineFlags(line.flags), '-print-libgcc-file-name']);
-      const library = await execute(`${this.cross}nm`, ['-g', '--defined-only', where.text.trim()]);
+      const where = await execute(this.cc, [...machineFlags(line.flags), '-print-libgcc-file-name']);
+      const library = await execute(this.nm, ['-g', '--defined-only', where.text.trim()]);
       for (const row of library.text.split('\n')) defined.add(row.split(' ')[2] ?? '');
     }
     return [...wanted].filter((name) => !defined.has(name) && !linkerDefined.test(name)).toSorted();
@@ -335,7 +343,7 @@ async function compileLine(folder: string, target: string): Promise<CompileLine>
 
 /** Of a compile line, what decides about ABI, word size and byte order: the link needs the same. */
 function machineFlags(flags: string): string[] {
-  return flags.split(' ').filter((flag) => /^-(m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
+  return flags.split(' ').filter((flag) => /^-(-target=|m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
 }
 
 async function readConfig(path: string): Promise<Record<string, string>> {

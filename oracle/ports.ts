@@ -4,11 +4,11 @@
 export interface PortSpec {
   /** ARCH= of the kernel's make. */
   readonly arch: string;
-  /** Configuration target of make. */
+  /** Configuration targets of make, by spaces. */
   readonly defconfig: string;
   /** Arguments of scripts/config after it, on top of the common ones. */
   readonly config: readonly string[];
-  /** Prefix of compiler and binutils. */
+  /** Prefix of compiler and binutils; what begins with '-' is a suffix of LLVM's programs. */
   readonly cross: string;
   /** Debian package of the compiler, for messages. */
   readonly package: string;
@@ -27,7 +27,6 @@ export interface PortSpec {
   /** qemu-user's name; undefined: started as it is on this Node architecture. */
   readonly qemu: string;
   readonly native: NodeJS.Architecture | undefined;
-  /** Bits to be or-ed away and in e_flags of every object, where the kernel's float ABI is not libgcc's. */
   readonly word: 32 | 64;
   readonly little: boolean;
   /** Where generated cases may put a module: bases of free ranges of 16 MiB that the emulated user space has. */
@@ -55,69 +54,337 @@ const common = {
 const low: readonly bigint[] = [0x2000_0000n, 0x3000_0000n];
 const wide: readonly bigint[] = [0x2000_0000n, 0x10_0000_0000n, 0x23_4560_0000n];
 
-const only = (sources: string): { readonly sources: readonly string[] } => ({ sources: sources.split(' ') });
+const words = (text: string): readonly string[] => text.split(' ');
+
+const riscv = {
+  ...common,
+  arch: 'riscv',
+  sources: words('arch/riscv/kernel/module.c arch/riscv/kernel/module-sections.c'),
+  cross: 'riscv64-linux-gnu-',
+  package: 'gcc-riscv64-linux-gnu',
+  // Nobody sets gp, which relaxed code would count from.
+  link: ['-Wl,--no-relax'],
+  little: true,
+} as const;
+
+const x86 = {
+  ...common,
+  sources: words('arch/x86/kernel/module.c'),
+  // Nothing of what mitigations put around calls and returns runs in user space.
+  config: words(
+    '-d CPU_MITIGATIONS -d SPECULATION_MITIGATIONS -d X86_KERNEL_IBT -d RETPOLINE -d UNWINDER_ORC -e UNWINDER_FRAME_POINTER',
+  ),
+  data: { boot_cpu_data: 4096, x86_nops: 256 },
+  little: true,
+} as const;
 
 const mips = {
   ...common,
-  ...only('arch/mips/kernel/module.c'),
   arch: 'mips',
-  config: ['-d', 'CPU_HAS_MSA', '-d', 'MIPS_FP_SUPPORT_O32'],
-};
+  sources: words('arch/mips/kernel/module.c'),
+} as const;
+
 const powerpc = {
   ...common,
   arch: 'powerpc',
-  objects: ['lib/sort.o'],
-} as const;
-const powerpc64 = {
-  ...powerpc,
-  ...only('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_64.c'),
-  word: 64,
-  arenas: wide,
 } as const;
 
 export const ports: Readonly<Record<string, PortSpec>> = {
   riscv64: {
-    ...common,
-    ...only('arch/riscv/kernel/module.c arch/riscv/kernel/module-sections.c'),
-    arch: 'riscv',
+    ...riscv,
     defconfig: 'defconfig',
-    config: ['-e', 'RELOCATABLE', '-e', 'MODULE_SECTIONS'],
-    // Nobody sets gp, which relaxed code would count from.
-    link: ['-Wl,--no-relax'],
-    cross: 'riscv64-linux-gnu-',
-    package: 'gcc-riscv64-linux-gnu',
+    config: words('-e RELOCATABLE -e MODULE_SECTIONS'),
     qemu: 'qemu-riscv64',
     word: 64,
-    little: true,
     arenas: [...wide, 0x3f_1200_0000n],
+  },
+  riscv32: {
+    ...riscv,
+    defconfig: 'defconfig 32-bit.config',
+    config: words('-e MODULE_SECTIONS -e NONPORTABLE -d 64BIT -e ARCH_RV32I'),
+    qemu: 'qemu-riscv32',
+    word: 32,
+    arenas: low,
   },
   arm64: {
     ...common,
-    ...only('arch/arm64/kernel/module.c arch/arm64/kernel/module-plts.c arch/arm64/lib/insn.c'),
     arch: 'arm64',
     defconfig: 'defconfig',
-    config: ['-e', 'ARM64_ERRATUM_843419', '-d', 'SHADOW_CALL_STACK', '-d', 'ARM64_PTR_AUTH_KERNEL'],
+    config: words('-e ARM64_ERRATUM_843419 -d SHADOW_CALL_STACK -d ARM64_PTR_AUTH_KERNEL'),
     cross: 'aarch64-linux-gnu-',
     package: 'gcc-aarch64-linux-gnu',
+    sources: words('arch/arm64/kernel/module.c arch/arm64/kernel/module-plts.c arch/arm64/lib/insn.c'),
     qemu: 'qemu-aarch64',
     word: 64,
     little: true,
     arenas: [...wide, 0x3fff_f000_0000n],
     variants: [0, 1],
   },
+  arm: {
+    ...common,
+    arch: 'arm',
+    defconfig: 'multi_v7_defconfig',
+    config: words('-e ARM_MODULE_PLTS -d THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK'),
+    cross: 'arm-linux-gnueabi-',
+    package: 'gcc-arm-linux-gnueabi',
+    sources: words('arch/arm/kernel/module.c arch/arm/kernel/module-plts.c'),
+    libgcc: true,
+    qemu: 'qemu-arm',
+    word: 32,
+    little: true,
+    arenas: low,
+  },
   s390x: {
     ...common,
-    ...only('arch/s390/kernel/module.c'),
     arch: 's390',
     defconfig: 'defconfig',
-    config: ['-e', 'EXPOLINE'],
-    objects: ['lib/sort.o', 'arch/s390/lib/expoline.o'],
+    config: words('-e EXPOLINE'),
     cross: 's390x-linux-gnu-',
     package: 'gcc-s390x-linux-gnu',
+    sources: words('arch/s390/kernel/module.c'),
+    objects: words('lib/sort.o arch/s390/lib/expoline.o'),
     qemu: 'qemu-s390x',
     word: 64,
     little: false,
     arenas: [...wide, 0x3ff_0000_0000n],
     variants: [0, 1],
   },
+  x86_64: {
+    ...x86,
+    arch: 'x86_64',
+    defconfig: 'x86_64_defconfig',
+    cross: 'x86_64-linux-gnu-',
+    package: 'gcc-x86-64-linux-gnu',
+    qemu: 'qemu-x86_64',
+    native: 'x64',
+    word: 64,
+    arenas: wide,
+  },
+  i386: {
+    ...x86,
+    arch: 'i386',
+    defconfig: 'i386_defconfig',
+    cross: 'i686-linux-gnu-',
+    package: 'gcc-i686-linux-gnu',
+    qemu: 'qemu-i386',
+    word: 32,
+    arenas: low,
+  },
+  ppc64le: {
+    ...powerpc,
+    defconfig: 'ppc64le_defconfig',
+    sources: words('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_64.c arch/powerpc/lib/code-patching.c'),
+    cross: 'powerpc64le-linux-gnu-',
+    package: 'gcc-powerpc64le-linux-gnu',
+    qemu: 'qemu-ppc64le',
+    word: 64,
+    little: true,
+    arenas: wide,
+  },
+  // The ABI of functions with descriptors, which is what big-endian kernels are still built with.
+  ppc64: {
+    ...powerpc,
+    defconfig: 'ppc64_defconfig',
+    sources: words('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_64.c arch/powerpc/lib/code-patching.c'),
+    config: words('-d PPC64_BIG_ENDIAN_ELF_ABI_V2'),
+    cross: 'powerpc64-linux-gnu-',
+    package: 'gcc-powerpc64-linux-gnu',
+    qemu: 'qemu-ppc64',
+    word: 64,
+    little: false,
+    arenas: wide,
+  },
+  ppc32: {
+    ...powerpc,
+    defconfig: 'pmac32_defconfig',
+    sources: words('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_32.c arch/powerpc/lib/code-patching.c'),
+    cross: 'powerpc-linux-gnu-',
+    package: 'gcc-powerpc-linux-gnu',
+    libgcc: true,
+    qemu: 'qemu-ppc',
+    word: 32,
+    little: false,
+    arenas: low,
+  },
+  mips: {
+    ...mips,
+    defconfig: '32r2_defconfig',
+    cross: 'mips-linux-gnu-',
+    package: 'gcc-mips-linux-gnu',
+    qemu: 'qemu-mips',
+    word: 32,
+    little: false,
+    arenas: low,
+  },
+  mipsel: {
+    ...mips,
+    defconfig: '32r2el_defconfig',
+    cross: 'mipsel-linux-gnu-',
+    package: 'gcc-mipsel-linux-gnu',
+    qemu: 'qemu-mipsel',
+    word: 32,
+    little: true,
+    arenas: low,
+  },
+  mips64: {
+    ...mips,
+    defconfig: '64r2_defconfig',
+    cross: 'mips64-linux-gnuabi64-',
+    package: 'gcc-mips64-linux-gnuabi64',
+    qemu: 'qemu-mips64',
+    word: 64,
+    little: false,
+    // 40 bits of user space.
+    arenas: wide,
+  },
+  mips64el: {
+    ...mips,
+    defconfig: '64r2el_defconfig',
+    cross: 'mips64el-linux-gnuabi64-',
+    package: 'gcc-mips64el-linux-gnuabi64',
+    qemu: 'qemu-mips64el',
+    word: 64,
+    little: true,
+    arenas: wide,
+  },
+  loongarch64: {
+    ...common,
+    arch: 'loongarch',
+    defconfig: 'loongson64_defconfig',
+    config: words('-e RELOCATABLE'),
+    // Debian 12 has no GCC for it.
+    cross: '-19',
+    package: 'clang-19',
+    sources: words('arch/loongarch/kernel/module.c arch/loongarch/kernel/module-sections.c arch/loongarch/kernel/inst.c'),
+    link: ['-Wl,--no-relax'],
+    qemu: 'qemu-loongarch64',
+    word: 64,
+    little: true,
+    arenas: wide,
+  },
+  sparc64: {
+    ...common,
+    arch: 'sparc64',
+    defconfig: 'sparc64_defconfig',
+    cross: 'sparc64-linux-gnu-',
+    package: 'gcc-sparc64-linux-gnu',
+    sources: words('arch/sparc/kernel/module.c'),
+    qemu: 'qemu-sparc64',
+    word: 64,
+    little: false,
+    // The handler refuses to patch anything at or above 4 GiB.
+    arenas: low,
+  },
+  sparc32: {
+    ...common,
+    arch: 'sparc',
+    defconfig: 'sparc32_defconfig',
+    cross: 'sparc64-linux-gnu-',
+    package: 'gcc-sparc64-linux-gnu',
+    sources: words('arch/sparc/kernel/module.c'),
+    qemu: 'qemu-sparc',
+    word: 32,
+    little: false,
+    arenas: low,
+  },
+  parisc: {
+    ...common,
+    arch: 'parisc',
+    defconfig: 'generic-32bit_defconfig',
+    cross: 'hppa-linux-gnu-',
+    package: 'gcc-hppa-linux-gnu',
+    sources: words('arch/parisc/kernel/module.c'),
+    link: ['-Wl,--defsym,$global$=0x500000'],
+    libgcc: true,
+    qemu: 'qemu-hppa',
+    word: 32,
+    little: false,
+    arenas: low,
+    dp: 0x500000n,
+  },
+  alpha: {
+    ...common,
+    arch: 'alpha',
+    defconfig: 'defconfig',
+    cross: 'alpha-linux-gnu-',
+    package: 'gcc-alpha-linux-gnu',
+    sources: words('arch/alpha/kernel/module.c'),
+    libgcc: true,
+    qemu: 'qemu-alpha',
+    word: 64,
+    little: true,
+    arenas: wide,
+  },
+  m68k: {
+    ...common,
+    arch: 'm68k',
+    defconfig: 'multi_defconfig',
+    cross: 'm68k-linux-gnu-',
+    package: 'gcc-m68k-linux-gnu',
+    sources: words('arch/m68k/kernel/module.c'),
+    libgcc: true,
+    qemu: 'qemu-m68k',
+    word: 32,
+    little: false,
+    arenas: low,
+  },
+  sh: {
+    ...common,
+    arch: 'sh',
+    defconfig: 'rts7751r2dplus_defconfig',
+    cross: 'sh4-linux-gnu-',
+    package: 'gcc-sh4-linux-gnu',
+    sources: words('arch/sh/kernel/module.c'),
+    libgcc: true,
+    qemu: 'qemu-sh4',
+    word: 32,
+    little: true,
+    arenas: low,
+  },
+  openrisc: {
+    ...common,
+    arch: 'openrisc',
+    defconfig: 'or1ksim_defconfig',
+    cross: 'or1k-elf-',
+    package: 'gcc-or1k-elf',
+    sources: words('arch/openrisc/kernel/module.c'),
+    libgcc: true,
+    qemu: 'qemu-or1k',
+    word: 32,
+    little: false,
+    arenas: low,
+  },
+  xtensa: {
+    ...common,
+    arch: 'xtensa',
+    defconfig: 'iss_defconfig',
+    cross: 'xtensa-lx106-elf-',
+    package: 'gcc-xtensa-lx106',
+    sources: words('arch/xtensa/kernel/module.c'),
+    qemu: 'qemu-xtensa',
+    word: 32,
+    little: true,
+    arenas: low,
+  },
+  hexagon: {
+    ...common,
+    arch: 'hexagon',
+    defconfig: 'comet_defconfig',
+    cross: '-19',
+    package: 'clang-19',
+    sources: words('arch/hexagon/kernel/module.c'),
+    qemu: 'qemu-hexagon',
+    word: 32,
+    little: true,
+    arenas: low,
+  },
+};
+
+/** Architectures of the kernel that cannot be built or run with what Debian has, and why. */
+export const withoutPort: Readonly<Record<string, string>> = {
+  arc: 'qemu has no user-mode emulation of ARC',
+  csky: 'no compiler in Debian',
+  microblaze: 'no compiler in Debian',
+  nios2: 'no compiler in Debian; the kernel and qemu have given it up',
+  parisc64: 'qemu-user emulates no 64-bit PA-RISC',
 };

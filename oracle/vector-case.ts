@@ -31,7 +31,7 @@ function sectionNames(sections: readonly Section[]): readonly string[] {
 }
 
 /** A recorded vector as a case for a port. */
-export function toPortCase(v: Vector): PortCase {
+export function portCaseOf(v: Vector): PortCase {
   const elf = fromBase64(v.elf);
   const { sections, symtab } = openFile(elf);
   const places = new Map<number, bigint>();
@@ -55,18 +55,17 @@ export function toPortCase(v: Vector): PortCase {
   return { flags: v.variant ?? 0, dp: BigInt(v.dp ?? 0), mem, places, symbols, elf };
 }
 
-/** What a vector of this case would expect. */
-export function toExpect(c: Pick<PortCase, 'elf' | 'mem'>, outcome: PortOutcome): Vector['expect'] {
+/** What a vector of this case expects after this outcome. */
+export function expectOf(v: Pick<Vector, 'elf' | 'mem'>, outcome: PortOutcome): Vector['expect'] {
   const { ret, stage, crash, warns, log } = outcome;
-  const names = sectionNames(openFile(c.elf).sections);
+  const names = sectionNames(openFile(fromBase64(v.elf)).sections);
   const sections: Record<string, string> = {};
   for (const [index, bytes] of outcome.sections) sections[names[index] ?? `#${index}`] = toBase64(bytes);
   const extra: Record<string, string | { addr: string; data: string }> = {};
   for (const [name, bytes] of outcome.extra) {
-    const region = portRegions.find((known) => name === `#mem.${known}.head`);
-    const base = region && c.mem[region]?.base;
+    const base = name === '#mem.text.head' ? (v.mem?.['text'] ?? v.mem?.['core'])?.base : undefined;
     const data = toBase64(bytes);
-    extra[name] = base === undefined ? data : { addr: `0x${base.toString(16)}`, data };
+    extra[name] = base === undefined ? data : { addr: base, data };
   }
   return {
     ret,

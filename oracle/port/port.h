@@ -31,7 +31,12 @@ void *port_alloc(port_addr size);
 void *port_realloc(void *old, port_addr size);
 void port_free_all(void);
 const char *port_log(port_addr *size);
-int _printk(const char *format, ...);
+#ifdef __i386__
+#define port_asmlinkage __attribute__((__regparm__(0)))
+#else
+#define port_asmlinkage
+#endif
+port_asmlinkage int _printk(const char *format, ...);
 
 /* glue.c: the only part that knows struct module. Regions are numbered as in docs/port-protocol.md. */
 void port_module_fresh(void);

@@ -411,7 +411,7 @@ static const char *without_level(const char *format)
 	return format;
 }
 
-int _printk(const char *format, ...)
+port_asmlinkage int _printk(const char *format, ...)
 {
 	struct sink to = {log_text + log_size, LOG - log_size, 0};
 	va_list args;
@@ -436,7 +436,7 @@ stub int snprintf(char *text, port_addr size, const char *format, ...)
 	return (int)to.length;
 }
 
-void panic(const char *format, ...)
+port_asmlinkage void panic(const char *format, ...)
 {
 	struct sink to = {log_text + log_size, LOG - log_size, 0};
 	va_list args;
