@@ -359,7 +359,7 @@ for (const subject of subjects) {
       survives(t, subject, version, changed(files.get(version)!, changes));
       t.pass();
     },
-    { numRuns: 200 },
+    { numRuns: 120 },
   );
 }
 

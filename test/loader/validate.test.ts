@@ -105,6 +105,10 @@ for (const profile of profiles) {
       refused(t, profile, moduleFor(profile, { ehdr: { e_shentsize } }), 'C34', 'Invalid ELF section header size');
   });
 
+  it('H1: a 32-bit object of this machine is told by its section headers alone', (t) => {
+    refused(t, profile, moduleFor(profile, { elfClass: 32 }), 'C34', 'Invalid ELF section header size');
+  });
+
   it('class, byte order, e_version, e_ehsize and program headers are nothing to the kernel', (t) => {
     const e_ident = [0x7f, 0x45, 0x4c, 0x46, 1, 2, 9, 77, 3, 1, 1, 1, 1, 1, 1, 1];
     const ehdr = {
