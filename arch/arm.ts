@@ -30,29 +30,53 @@ import { type Arch, type ArchSpec, defineArch } from './arch.ts';
 
 const SHT_ARM_EXIDX = 0x7000_0001;
 const [EF_ARM_EABI_MASK, EF_ARM_BE8, EF_ARM_APCS_26] = [0xff00_0000, 0x80_0000, 0x8];
-const [ARM_BRANCHES, THUMB_BRANCHES] = [[1, 28, 29], [10, 30]];
+const [ARM_BRANCHES, THUMB_BRANCHES] = [
+  [1, 28, 29],
+  [10, 30],
+];
 const THUMB_TYPES = [10, 30, 47, 48, 49, 50];
 
 const hasPlts = (m: ModuleView): boolean => m.config.ARM_MODULE_PLTS === true;
 const isThumb = (m: ModuleView): boolean => m.config.THUMB2_KERNEL === true;
 /** A kernel knows which it is; where nobody says, the module does: `ld -r --be8` swaps its code and marks it. */
-const insnLittle = (m: ModuleView): boolean => m.format.little || (m.config.CPU_ENDIAN_BE8 ?? (m.e_flags & EF_ARM_BE8) !== 0) === true;
+const insnLittle = (m: ModuleView): boolean =>
+  m.format.little || (m.config.CPU_ENDIAN_BE8 ?? (m.e_flags & EF_ARM_BE8) !== 0) === true;
 
 const IMM24 = insn32([[25, 2, 0]]);
 const PREL31 = field(4, [[30, 0, 0]], { order: 'data' });
-const MOV_PC: Field = { ...insn32([[31, 0, 0]]), name: 'MOV PC, Rm', insert: (word) => (word & 0xf000_000fn) | 0x01a0_f000n };
+const MOV_PC: Field = {
+  ...insn32([[31, 0, 0]]),
+  name: 'MOV PC, Rm',
+  insert: (word) => (word & 0xf000_000fn) | 0x01a0_f000n,
+};
 /** MOVW's imm4:imm12. MOVT takes the upper half of a value whose addend is the lower half, sign-extended. */
-const MOVW = insn32([[15, 12, 16], [11, 0, 0]]);
-const MOVT: Field = { ...insn32([[31, 28, 16], [27, 16, 0]]), extract: MOVW.extract };
+const MOVW = insn32([
+  [15, 12, 16],
+  [11, 0, 0],
+]);
+const MOVT: Field = {
+  ...insn32([
+    [31, 28, 16],
+    [27, 16, 0],
+  ]),
+  extract: MOVW.extract,
+};
 
 /** Two halfwords, the first with bits 31:16. */
 const thumb32 = (...slices: readonly Slice[]): Field => field(4, slices, { order: 'halfwords' });
 const THM_MOVW = thumb32([15, 12, 16], [11, 11, 26], [10, 8, 12], [7, 0, 0]);
-const THM_MOVT: Field = { ...thumb32([31, 28, 16], [27, 27, 26], [26, 24, 12], [23, 16, 0]), extract: THM_MOVW.extract };
+const THM_MOVT: Field = {
+  ...thumb32([31, 28, 16], [27, 27, 26], [26, 24, 12], [23, 16, 0]),
+  extract: THM_MOVW.extract,
+};
 /** S:I1:I2:imm10:imm11:0. J1 and J2, which stand for I1 and I2, are inverted where S is 0. */
 const THM_BRANCH: Field = ((plain: Field): Field => {
   const invert = (word: bigint): bigint => (((word >> 26n) & 1n) === 0n ? word ^ 0x2800n : word);
-  return { ...plain, insert: (word, v) => invert(plain.insert(word, v)), extract: (word) => plain.extract(invert(word)) };
+  return {
+    ...plain,
+    insert: (word, v) => invert(plain.insert(word, v)),
+    extract: (word) => plain.extract(invert(word)),
+  };
 })(thumb32([24, 24, 26], [23, 23, 13], [22, 22, 11], [21, 12, 16], [11, 1, 0]));
 
 const magnitude = (v: bigint): bigint => BigInt.asUintN(32, v < 0n ? -v : v);
@@ -71,7 +95,13 @@ function groupRem(group: number, v: bigint): { rem: bigint; shift: number } {
 const [ADD, SUB, U] = [1n << 23n, 1n << 22n, 1n << 23n];
 /** ADD or SUB Rd, PC, #imm8 rotated: the part of the offset that is group n's. */
 const group = (n: number): Field => ({
-  name: `group ${n}`, size: 4, order: 'insn', mask: ADD | SUB | 0xfffn, hi: 31, lo: 0, round: 0n,
+  name: `group ${n}`,
+  size: 4,
+  order: 'insn',
+  mask: ADD | SUB | 0xfffn,
+  hi: 31,
+  lo: 0,
+  round: 0n,
   insert: (word, v) => {
     const { rem, shift } = groupRem(n, v);
     // The offset is signed: -2^31, which has no magnitude, is shifted down with its sign, over the whole instruction.
@@ -87,7 +117,13 @@ const group = (n: number): Field => ({
 });
 /** LDR's imm12 and U bit: what groups 0 and 1 left over. */
 const LDR: Field = {
-  name: 'U imm12', size: 4, order: 'insn', mask: U | 0xfffn, hi: 11, lo: 0, round: 0n,
+  name: 'U imm12',
+  size: 4,
+  order: 'insn',
+  mask: U | 0xfffn,
+  hi: 11,
+  lo: 0,
+  round: 0n,
   insert: (word, v) => (word & ~(U | 0xfffn)) | (v < 0n ? 0n : U) | groupRem(2, v).rem,
   extract: (word) => ((word & U) === 0n ? -(word & 0xfffn) : word & 0xfffn),
 };
@@ -121,7 +157,8 @@ function modulePlt(r: Site, val: bigint): bigint {
   const plt = plts.of(m)[m.withinInit(r.P) ? 'init' : 'core'];
   const bytes = stride(m);
   const entries = bytes / 4;
-  const address = (i: number): bigint => plt.section.sh_addr + BigInt(Math.floor(i / entries) * 2 * bytes + (i % entries) * 4);
+  const address = (i: number): bigint =>
+    plt.section.sh_addr + BigInt(Math.floor(i / entries) * 2 * bytes + (i % entries) * 4);
   const word = (where: bigint): DataView => memoryAt(m, where, 4, plt.section.name);
   const ldr = (i: number): DataView => word(address(i));
   const lit = (i: number): DataView => word(address(i) + BigInt(bytes));
@@ -174,7 +211,10 @@ function isZeroAddend(m: ModuleView, rels: Entries, i: number, target: Section):
   const { buffer, byteOffset } = target.bytes;
   const [where, little] = [byteOffset + Number(BigInt.asIntN(32, rels.r_offset(i))), insnLittle(m)];
   if (where < 0 || where + 4 > buffer.byteLength)
-    throw crashes('signal 11', `relocation ${i} of ${target.name} lies outside of the file, and its addend is looked at`);
+    throw crashes(
+      'signal 11',
+      `relocation ${i} of ${target.name} lies outside of the file, and its addend is looked at`,
+    );
   const view = new DataView(buffer, where, 4);
   if (ARM_BRANCHES.includes(rels.infoLow(i) & 0xff)) return (view.getUint32(0, little) & 0xff_ffff) === 0xff_fffe;
   return (view.getUint16(0, little) & 0x7ff) === 0x7ff && (view.getUint16(2, little) & 0x2fff) === 0x2ffe;
@@ -189,7 +229,8 @@ function countPlts(m: ModuleView, symtab: Symtab, rels: Entries, target: Section
   for (let i = 0; i < rels.count; i++) {
     const type = rels.infoLow(i) & 0xff;
     if (!ARM_BRANCHES.includes(type) && !THUMB_BRANCHES.includes(type)) continue;
-    if (!symtab.holds(sym(i))) throw crashes('signal 11', `relocation ${i} of ${target.name} names symbol ${sym(i)} of ${symtab.count}`);
+    if (!symtab.holds(sym(i)))
+      throw crashes('signal 11', `relocation ${i} of ${target.name} names symbol ${sym(i)} of ${symtab.count}`);
     if (symtab.st_shndx(sym(i)) === target.index) continue;
     const same = i > 0 && rels.infoLow(i) === rels.infoLow(i - 1);
     if (!isZeroAddend(m, rels, i, target) || !same || !isZeroAddend(m, rels, i - 1, target)) count++;
@@ -210,7 +251,8 @@ function countAllPlts(m: ModuleView): { core: Plt; init: Plt } {
   const counts = { core: fixed, init: fixed };
   for (const s of m.sections) {
     const target = m.sections[s.sh_info];
-    if (s.index === 0 || s.sh_type !== SHT_REL || target === undefined || (target.sh_flags & SHF_EXECINSTR) === 0) continue;
+    if (s.index === 0 || s.sh_type !== SHT_REL || target === undefined || (target.sh_flags & SHF_EXECINSTR) === 0)
+      continue;
     const count = countPlts(m, m.symtab, new Entries(m.format, false, s.bytes), target);
     counts[m.isInitLayout(target.name) ? 'init' : 'core'] += count;
   }
@@ -243,7 +285,9 @@ function checkBounds(r: Site): undefined {
 }
 
 const enoexec = (line: string): Verdict => ({ errno: 'ENOEXEC', log: [line] });
-const groups = { needs: { config: 'ARM_HAS_GROUP_RELOCS', when: (c: ModuleView['config']) => c.ARM_HAS_GROUP_RELOCS === true } };
+const groups = {
+  needs: { config: 'ARM_HAS_GROUP_RELOCS', when: (c: ModuleView['config']) => c.ARM_HAS_GROUP_RELOCS === true },
+};
 const thumb = { needs: { config: 'THUMB2_KERNEL', when: (c: ModuleView['config']) => c.THUMB2_KERNEL === true } };
 
 // biome-ignore format: table
@@ -283,8 +327,13 @@ export const arm: Arch = defineArch({
   forms: ['REL'],
   relocs,
   config: {
-    ARM_MODULE_PLTS: true, ARM_HAS_GROUP_RELOCS: true, ARM_L1_CACHE_SHIFT: 6, ARM_UNWIND: true, VMSPLIT_3G: true,
-    LIVEPATCH: false, KALLSYMS_ALL: false,
+    ARM_MODULE_PLTS: true,
+    ARM_HAS_GROUP_RELOCS: true,
+    ARM_L1_CACHE_SHIFT: 6,
+    ARM_UNWIND: true,
+    VMSPLIT_3G: true,
+    LIVEPATCH: false,
+    KALLSYMS_ALL: false,
   },
   before: checkBounds,
   insnLittle,

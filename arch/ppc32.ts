@@ -28,7 +28,13 @@ const REL24 = 10;
 export function sortDownwards(version: Version, rels: Entries): void {
   const key = (of: (i: number) => number): Float64Array => Float64Array.from({ length: rels.count }, (_, i) => -of(i));
   const info = [key((i) => rels.infoHigh(i)), key((i) => rels.infoLow(i))];
-  sortByKeys(version, rels, ...info, key((i) => rels.addendHigh(i)), key((i) => rels.addendLow(i)));
+  sortByKeys(
+    version,
+    rels,
+    ...info,
+    key((i) => rels.addendHigh(i)),
+    key((i) => rels.addendLow(i)),
+  );
 }
 
 /**
@@ -52,10 +58,12 @@ export function countRuns(m: ModuleView, rels: Entries, counts: (i: number, sym:
 function pltSize(m: ModuleView, isInit: boolean): number {
   let size = 0;
   for (const s of m.sections) {
-    if (s.index === 0 || s.name.includes('.init') !== isInit || s.name.includes('.debug') || s.sh_type !== SHT_RELA) continue;
+    if (s.index === 0 || s.name.includes('.init') !== isInit || s.name.includes('.debug') || s.sh_type !== SHT_RELA)
+      continue;
     const rels = new Entries(m.format, true, s.bytes);
     sortDownwards(m.version, rels);
-    size += 16 * (countRuns(m, rels, (i) => (rels.infoLow(i) & 0xff) === REL24) + (m.config.DYNAMIC_FTRACE === true ? 1 : 0));
+    size +=
+      16 * (countRuns(m, rels, (i) => (rels.infoLow(i) & 0xff) === REL24) + (m.config.DYNAMIC_FTRACE === true ? 1 : 0));
   }
   return size;
 }

@@ -79,7 +79,8 @@ const say = (m: ModuleView, line: string): undefined => m.log(`module_64: ${m.na
 const isFtraceCall = (m: ModuleView, name: string): boolean =>
   m.config.MPROFILE_KERNEL === true &&
   (name === '_mcount' ||
-    (hasFtrace(m) && (name === 'ftrace_caller' || (name === 'ftrace_regs_caller' && m.config.DYNAMIC_FTRACE_WITH_REGS === true))));
+    (hasFtrace(m) &&
+      (name === 'ftrace_caller' || (name === 'ftrace_regs_caller' && m.config.DYNAMIC_FTRACE_WITH_REGS === true))));
 
 /** create_stub() and create_ftrace_stub(); false: it said why not. */
 function createStub(m: ModuleView, at: bigint, addr: bigint, name: string): boolean {
@@ -108,7 +109,9 @@ function createStub(m: ModuleView, at: bigint, addr: bigint, name: string): bool
     const offset = BigInt.asIntN(64, at - r2(m));
     if (far(offset)) {
       // The kernel means r2, and prints where its function my_r2() lies.
-      return say(m, `Address ${hex(BigInt.asUintN(64, offset), 16)} of stub out of range of ${hex(r2(m), 16)}.`) ?? false;
+      return (
+        say(m, `Address ${hex(BigInt.asUintN(64, offset), 16)} of stub out of range of ${hex(r2(m), 16)}.`) ?? false
+      );
     }
     put(0, ADDIS_R11_R2 | ha(offset));
     put(1, ADDI_R11_R11 | lo(offset));
@@ -134,7 +137,8 @@ function stubForAddr(r: Site, addr: bigint): bigint {
   const i = state.stubCount;
   const taken = counts
     ? i > places
-    : i >= places && memoryAt(m, address(i), size, `${r.where()} looks for a stub`).getBigUint64(32, m.format.little) !== 0n;
+    : i >= places &&
+      memoryAt(m, address(i), size, `${r.where()} looks for a stub`).getBigUint64(32, m.format.little) !== 0n;
   if (taken) {
     m.warn(`${stubs.name} was sized for ${places} stubs and more are needed`);
     return 0n;
@@ -228,7 +232,8 @@ const pcrel34: Calculation = {
   value: (r) => {
     const distance = r.long(r.S + r.A - r.P);
     if (BigInt.asIntN(34, distance) === distance) return distance;
-    if (r.st_shndx !== states.of(r.module).pcpu) throw r.refusal('ENOEXEC', err(r, `REL34 ${distance} out of range!`).log);
+    if (r.st_shndx !== states.of(r.module).pcpu)
+      throw r.refusal('ENOEXEC', err(r, `REL34 ${distance} out of range!`).log);
     const entry = gotForAddr(r, r.word(r.S + r.A));
     const pair = (r.read(8, 'words') & ~0x0200_0000_f800_0000n) | 0xe400_0000n;
     patch(r, pair >> 32n, pair & 0xffff_ffffn);
@@ -244,7 +249,14 @@ const entry = calculation('TOC - P', (r) => r2(r.module) - r.P);
 const LI = insn32([[25, 2, 2]]);
 const half = (hi: number, low: number, at: number, round = 0n) => field(2, [[hi, low, at]], { round });
 const [LO, DS, HA] = [half(15, 0, 0), half(15, 2, 2), half(31, 16, 0, 0x8000n)];
-const PREFIXED = field(8, [[33, 16, 32], [15, 0, 0]], { order: 'words' });
+const PREFIXED = field(
+  8,
+  [
+    [33, 16, 32],
+    [15, 0, 0],
+  ],
+  { order: 'words' },
+);
 
 /** ld r2, …(r12); add r2, r2, r12 becomes addis, addi where r2 is near enough; anything else stays. */
 function writeEntry(r: Site, value: bigint): void {
@@ -255,8 +267,14 @@ function writeEntry(r: Site, value: bigint): void {
 }
 
 const err = (r: Site, line: string): Verdict => ({ errno: 'ENOEXEC', log: [`module_64: ${r.module.name}: ${line}`] });
-const bad = (name: string) => (r: Site, v: bigint): Verdict => err(r, `bad ${name} relocation (0x${hex(r.word(v))})`);
-const far = (name: string) => (r: Site, v: bigint): Verdict => err(r, `${name} ${v} out of range!`);
+const bad =
+  (name: string) =>
+  (r: Site, v: bigint): Verdict =>
+    err(r, `bad ${name} relocation (0x${hex(r.word(v))})`);
+const far =
+  (name: string) =>
+  (r: Site, v: bigint): Verdict =>
+    err(r, `${name} ${v} out of range!`);
 const toc16 = saying(signed, bad('TOC16'));
 const toc16ds = [saying(aligned(4n), bad('TOC16_DS')), saying(signed, bad('TOC16_DS'))];
 const toc16lods = saying(aligned(4n), bad('TOC16_LO_DS'));
@@ -380,8 +398,15 @@ function frobSections(m: ModuleView): void {
   if (pcrelKernel) tableSection!.sh_size = gotSize(m, pcpu);
   stubs.sh_size = stubsSize(m);
   states.set(m, {
-    stubs, toc: tableSection ?? stubs, got: tableSection, pcpu,
-    stubOf: new Map(), gotOf: new Map(), stubCount: 0, gotCount: 0, tocFixed: pcrelKernel,
+    stubs,
+    toc: tableSection ?? stubs,
+    got: tableSection,
+    pcpu,
+    stubOf: new Map(),
+    gotOf: new Map(),
+    stubCount: 0,
+    gotCount: 0,
+    tocFixed: pcrelKernel,
   });
 }
 
@@ -420,7 +445,12 @@ const common = {
   moduleArea: () => ({ text: [0xc008_0000_0000_0000n, 0xc008_4000_0000_0000n], kernel: KERNELBASE }),
 } satisfies Partial<ArchSpec>;
 
-const ftrace = { MPROFILE_KERNEL: true, DYNAMIC_FTRACE_WITH_REGS: true, PPC_FTRACE_OUT_OF_LINE: true, DYNAMIC_FTRACE_WITH_CALL_OPS: true };
+const ftrace = {
+  MPROFILE_KERNEL: true,
+  DYNAMIC_FTRACE_WITH_REGS: true,
+  PPC_FTRACE_OUT_OF_LINE: true,
+  DYNAMIC_FTRACE_WITH_CALL_OPS: true,
+};
 
 export const ppc64: Arch = defineArch({
   ...common,
