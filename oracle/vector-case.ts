@@ -31,7 +31,7 @@ function sectionNames(sections: readonly Section[]): readonly string[] {
 }
 
 /** A recorded vector as a case for a port. */
-export function toPortCase(v: Vector): PortCase {
+export function portCaseOf(v: Vector): PortCase {
   const elf = fromBase64(v.elf);
   const { sections, symtab } = openFile(elf);
   const places = new Map<number, bigint>();
@@ -56,16 +56,16 @@ export function toPortCase(v: Vector): PortCase {
 }
 
 /** What a vector of this case expects after this outcome. */
-export function toExpect(c: Pick<PortCase, 'elf' | 'mem'>, outcome: PortOutcome): Vector['expect'] {
+export function expectOf(v: Pick<Vector, 'elf' | 'mem'>, outcome: PortOutcome): Vector['expect'] {
   const { ret, stage, crash, warns, log } = outcome;
-  const names = sectionNames(openFile(c.elf).sections);
+  const names = sectionNames(openFile(fromBase64(v.elf)).sections);
   const sections: Record<string, string> = {};
   for (const [index, bytes] of outcome.sections) sections[names[index] ?? `#${index}`] = toBase64(bytes);
   const extra: Record<string, string | { addr: string; data: string }> = {};
   for (const [name, bytes] of outcome.extra) {
-    const base = name === '#mem.text.head' ? c.mem.text?.base : undefined;
+    const base = name === '#mem.text.head' ? (v.mem?.['text'] ?? v.mem?.['core'])?.base : undefined;
     const data = toBase64(bytes);
-    extra[name] = base === undefined ? data : { addr: `0x${base.toString(16)}`, data };
+    extra[name] = base === undefined ? data : { addr: base, data };
   }
   return {
     ret,

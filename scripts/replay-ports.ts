@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { BuildError, buildPort, startPort } from '../oracle/build.ts';
-import { expectDifference, toExpect, toPortCase } from '../oracle/vector-case.ts';
+import { expectDifference, expectOf, portCaseOf } from '../oracle/vector-case.ts';
 import { parseVectors } from '../testing/vector.ts';
 
 const [kernelTree, arch, ...files] = process.argv.slice(2);
@@ -19,10 +19,10 @@ try {
   let failed = 0;
   for (const file of files) {
     const vectors = parseVectors(gunzipSync(readFileSync(file)).toString());
-    const cases = vectors.map(toPortCase);
+    const cases = vectors.map(portCaseOf);
     const outcomes = await running.run(cases);
     for (const [i, v] of vectors.entries()) {
-      const difference = expectDifference(v.expect, toExpect(cases[i]!, outcomes[i]!));
+      const difference = expectDifference(v.expect, expectOf(v, outcomes[i]!));
       if (difference === '') passed++;
       else failed++;
       if (difference !== '' && failed <= 10) console.log(`  ${v.id} ${difference}`);
