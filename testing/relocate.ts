@@ -29,6 +29,8 @@ export interface GivenSection {
   readonly data?: Uint8Array | string | number;
   /** Default: ALLOC, and EXECINSTR when the name has `text` in it. */
   readonly flags?: number;
+  /** SHT_NOBITS: an empty table that the frob hook sizes. */
+  readonly nobits?: true;
 }
 
 export interface GivenSymbol {
@@ -99,11 +101,12 @@ export function unloaded(given: Given): Unloaded {
   const format: ElfFormat = { is64: arch.is64, little };
   const symbols = Object.entries(given.symbols ?? {});
   const sections: Section[] = [section(0, '', 0n, new Uint8Array(0), 0, 0)];
-  for (const [name, { addr, data = 0, flags }] of Object.entries(given.sections)) {
+  for (const [name, { addr, data = 0, flags, nobits }] of Object.entries(given.sections)) {
     const bytes =
       typeof data === 'number' ? new Uint8Array(data) : typeof data === 'string' ? fromHex(data) : data.slice();
     const exec = name.includes('text') ? SHF_EXECINSTR : 0;
-    sections.push(section(sections.length, name, addr, bytes, flags ?? SHF_ALLOC | exec, SHT_PROGBITS));
+    const type = nobits ? SHT_NOBITS : SHT_PROGBITS;
+    sections.push(section(sections.length, name, addr, bytes, flags ?? SHF_ALLOC | exec, type));
   }
   const rela = form === 'RELA';
   for (const [target, relocs] of Object.entries(given.relocs ?? {})) {
