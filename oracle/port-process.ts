@@ -180,8 +180,9 @@ export class PortProcess {
 
   async #start(): Promise<Running> {
     if (this.#running !== undefined && this.#running.ended === undefined) return this.#running;
-    const [program, ...args] = this.#options.command;
-    const child = spawn(program, args, { cwd: this.#options.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+    // qemu-user writes a core file for each signal of its guest, unless told otherwise.
+    const args = ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...this.#options.command];
+    const child = spawn('/bin/sh', args, { cwd: this.#options.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
     const running: Running = {
       child,
       buffer: Buffer.alloc(0),

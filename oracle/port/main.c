@@ -598,13 +598,17 @@ static void clean_up(const struct port_case *c, const struct module_image *m, en
 static struct port_case current_case;
 static struct module_image image;
 static enum stage reached;
+/* Whether the kernel's code runs: a signal is the outcome of the case, and not our own fault. */
+static int in_kernel;
 
 static int load(void)
 {
 	int ret;
 
 	reached = FROB;
+	in_kernel = 1;
 	ret = port_frob(image.hdr, image.sechdrs, (char *)image.secstrings);
+	in_kernel = 0;
 	if (ret < 0)
 		return ret;
 	layout(&current_case, &image);
@@ -614,8 +618,13 @@ static int load(void)
 	if (ret < 0)
 		return ret;
 	reached = RELOCATE;
-	return apply_relocations(&image);
+	in_kernel = 1;
+	ret = apply_relocations(&image);
+	in_kernel = 0;
+	return ret;
 }
+
+static __attribute__((__noreturn__)) void serve(void);
 
 static void end_case(void)
 {
@@ -648,28 +657,54 @@ static void run_case(void)
 }
 
 /*
- * Nobody returns from a BUG, and not every compiler can jump out of the kernel's frames in every ABI: the next case
- * begins on top of them. Before the stack gets too high the port leaves, and is started anew.
+ * Nobody returns from a BUG or a signal, and not every compiler can jump out of the kernel's frames in every ABI: the
+ * next case begins on top of them. Before the stack gets too high the port leaves, and is started anew.
  */
-#define MOST_BUGS 500
+#define MOST_CRASHES 300
 
-void port_bug(void)
+static __attribute__((__noreturn__)) void crash(u32 how)
 {
-	static u32 bugs;
+	static u32 crashes;
 
-	write_outcome(&current_case, 0, DONE, 1);
+	in_kernel = 0;
+	write_outcome(&current_case, 0, DONE, how);
 	write_u32(0);
 	write_u32(0);
 	end_case();
-	if (++bugs == MOST_BUGS)
+	if (++crashes == MOST_CRASHES)
 		port_exit(0);
-	port_main();
+	serve();
 }
 
-void port_main(void)
+void port_bug(void)
+{
+	crash(1);
+}
+
+#define CAUGHT 0x100
+
+static void on_signal(int number)
+{
+	if (!in_kernel)
+		give_up("the harness itself has crashed", "");
+	crash(CAUGHT + number);
+}
+
+static void serve(void)
 {
 	for (;;) {
 		read_case(&current_case);
 		run_case();
 	}
+}
+
+void port_main(void)
+{
+	/* Illegal instruction, trap, arithmetic, bus error, memory: numbered alike, but for bus errors. */
+	static const u8 numbers[] = {4, 5, 7, 8, 10, 11};
+	u32 i;
+
+	for (i = 0; i < sizeof(numbers); i++)
+		port_catch(numbers[i], on_signal);
+	serve();
 }

@@ -15,6 +15,8 @@ long port_write(int fd, const void *from, port_addr size);
 void *port_map(port_addr at, port_addr size);
 void port_unmap(port_addr at, port_addr size);
 __attribute__((__noreturn__)) void port_exit(int code);
+/* The handler must not return. */
+void port_catch(int number, void (*handler)(int));
 
 /* main.c */
 __attribute__((__noreturn__)) void port_main(void);

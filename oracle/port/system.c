@@ -4,6 +4,7 @@
  * those of the tree's own headers.
  */
 #include <linux/types.h>
+#include <linux/signal.h>
 #include <asm/unistd.h>
 #include <uapi/asm/mman.h>
 #include "port.h"
@@ -303,6 +304,35 @@ void *port_map(port_addr at, port_addr size)
 void port_unmap(port_addr at, port_addr size)
 {
 	call(__NR_munmap, (long)at, (long)size, 0, 0, 0, 0);
+}
+
+#ifdef __ARCH_HAS_SA_RESTORER
+/* Nobody returns from the handler; x86 wants an address all the same. */
+static void never(void)
+{
+	port_exit(72);
+}
+#endif
+
+void port_catch(int number, void (*handler)(int))
+{
+	struct sigaction action = {
+		.sa_handler = handler,
+#ifdef __ARCH_HAS_SA_RESTORER
+		.sa_flags = SA_NODEFER | SA_RESTORER,
+		.sa_restorer = never,
+#else
+		.sa_flags = SA_NODEFER,
+#endif
+	};
+
+#if defined(__alpha__)
+	call(__NR_rt_sigaction, number, (long)&action, 0, sizeof(action.sa_mask), 0, 0);
+#elif defined(__sparc__)
+	call(__NR_rt_sigaction, number, (long)&action, 0, 0, sizeof(action.sa_mask), 0);
+#else
+	call(__NR_rt_sigaction, number, (long)&action, 0, sizeof(action.sa_mask), 0, 0);
+#endif
 }
 
 void port_exit(int code)
