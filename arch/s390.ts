@@ -124,9 +124,12 @@ const gotEntry = calculation('G + GOT + A - P', (r) => gotSlot(r) + r.A + got(r.
 const gotRelative = calculation('S + A - GOT', (r) => r.S + r.A - got(r.module));
 const gotPc = calculation('GOT + A - P', (r) => got(r.module) + r.A - r.P);
 const pltOffset = calculation('PLT - GOT + A', (r) => pltEntry(r) + r.A);
-/** Distances that go without a PLT entry. The upper end of the short branch has a digit too many; it reaches 64 KiB. */
+/**
+ * Distances that go without a PLT entry. apply_rela() tests `distance + 0xffff < 0x1ffffe` for the short branch, which
+ * reaches 64 KiB: a digit too many, so from there to 0x1efffe it is refused where a PLT entry would have done.
+ */
 const REACH: Readonly<Record<number, readonly [bigint, bigint]>> = {
-  [PLT16DBL]: [-0xffffn, 0xf_fffen],
+  [PLT16DBL]: [-0xffffn, 0x1e_fffen],
   [PLT32DBL]: [-0xffff_ffffn, 0xffff_fffen],
 };
 /** Only the DBL types go straight to a symbol in reach; the addend is not looked at. */
