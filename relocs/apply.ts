@@ -2,7 +2,7 @@
  * apply_relocate() and apply_relocate_add(): the obvious interpreter of the rows, which is their specification. The
  * compiled loop (compile.ts) is held equal to it by a property test.
  */
-import type { Howto, Verdict } from './howto.ts';
+import type { Check, Howto, Verdict } from './howto.ts';
 import { crashes, type Refusal, TypeRefusal } from './refusal.ts';
 import { rowFor, wouldAccept } from './rules.ts';
 import { type Run, Site } from './site.ts';
@@ -10,6 +10,8 @@ import { type Run, Site } from './site.ts';
 /** Told of every relocation that is applied, when somebody asked. Bytes are copies. */
 export interface Trace {
   relocation(r: Site, row: Howto, value: bigint, before: Uint8Array, after: Uint8Array): void;
+  /** Told of every check as well, before what does not pass is refused. */
+  checked?(r: Site, row: Howto, check: Check, value: bigint, passes: boolean): void;
 }
 
 /**
@@ -43,7 +45,7 @@ export function applyOne(r: Site, trace?: Trace): void {
   if (!r.run.symtab.holds(r.sym))
     throw crashes('signal 11', `${r.where()} names symbol ${r.sym} of ${r.run.symtab.count}, which it never checks`);
 
-  if (!r.run.entries.rela || row.inPlace) r.A += row.field.extract(r.readField(row.field));
+  if (!r.run.entries.rela || row.inPlace) r.A += addendOf(row.field, r.readField(row.field));
   const before = trace && bytesAtPlace(r, row);
   const value = r.long(row.calc.value(r));
   const writesFirst = rules.writesFirst(module.version);
@@ -52,7 +54,9 @@ export function applyOne(r: Site, trace?: Trace): void {
     write(r, row, value);
   }
   for (const check of row.checks) {
-    if (!check.passes(value, row, r)) throw refused(r, (check.refusal ?? rules.overflow)(r, value));
+    const passes = check.passes(value, row, r);
+    trace?.checked?.(r, row, check, value, passes);
+    if (!passes) throw refused(r, (check.refusal ?? rules.overflow)(r, value));
   }
   if (!writesFirst) {
     wantsZero(r, row, value);

@@ -1,10 +1,11 @@
 /**
  * Cases of relocation for an architecture, made from its own rows: values at and beside the ends of every range, random
- * words, far and near symbols, weak and missing ones, several sections. What comes out is a recorded case without what
- * is expected, so that anything can be asked for its outcome: the reference, the kernel's own handlers, a port.
+ * words, far and near symbols, weak and missing ones, several sections; and from hints.ts, what belongs together. What
+ * comes out is a recorded case without what is expected, so that anything can be asked for its outcome: the reference,
+ * the kernel's own handlers, a port.
  */
 import fc from 'fast-check';
-import { configOf, type Arch } from '../arch/index.ts';
+import { type Arch, configOf } from '../arch/index.ts';
 import {
   type KoReloc,
   type KoSection,
@@ -13,214 +14,559 @@ import {
   SHF_ALLOC,
   SHF_EXECINSTR,
   SHF_WRITE,
+  SHN_ABS,
+  SHN_COMMON,
   SHT_NOBITS,
+  STB_LOCAL,
+  STB_WEAK,
+  STT_FUNC,
+  STT_SECTION,
 } from '../fixtures/build.ts';
-import { machines } from '../fixtures/machines.ts';
-import { wrapWord } from '../relocs/elf.ts';
+import { type Machine, machines } from '../fixtures/machines.ts';
+import { type ElfFormat, signedWord, wrapWord } from '../relocs/elf.ts';
 import type { Howto } from '../relocs/howto.ts';
-import type { Version } from '../relocs/module-view.ts';
+import type { Config, ModuleView, Version } from '../relocs/module-view.ts';
 import { rowFor } from '../relocs/rules.ts';
+import { type Hints, hints, type Part, type Recipe } from './hints.ts';
+import { type Shape, shapeOf, valueOf, values, type Wanted } from './values.ts';
 import { toBase64, type Vector } from './vector.ts';
+import { readWord, writeWord } from './words.ts';
 
-/** What a generated case is for. */
+/** What generated cases are for. */
 export interface CaseRange {
   readonly arch: Arch;
   readonly version: Version;
   readonly little: boolean;
+  /** Where modules go: free ranges of ARENA bytes in the port's user space. */
+  readonly bases: readonly bigint[];
   /** e_flags of the module; default, as fixtures have them. */
   readonly e_flags?: number;
   /** Only these relocation types; default, all rows and now and then an unknown one. */
   readonly types?: readonly number[];
-  /** Where the module's text goes; the other sections follow. User space of the emulator must reach it. */
-  readonly base: bigint;
-  /** Most relocations in a case. */
+  /** SHT_REL or SHT_RELA, where an architecture has both; default, as its fixtures have it. */
+  readonly form?: 'REL' | 'RELA';
+  /** Most groups of relocations in a case. Default 6. */
   readonly most?: number;
-  /** Told to the port (`variant` of a recorded case). */
-  readonly variant?: number;
+  /** Values of `variant` of a recorded case. */
+  readonly variants?: readonly number[];
+  /** `config` and `dp` of a recorded case. */
+  readonly config?: string;
+  readonly dp?: bigint;
 }
 
-const SYMBOLS = 6;
-const TEXT_WORDS = 24;
-const PAGE = 0x4000n;
+/** Room that a case takes from its base on. */
+export const ARENA = 0x80000n;
 
-/** One relocation to be: which row, and the value its calculation should come to. */
-interface Wish {
-  readonly type: number;
-  readonly slot: number;
-  readonly target: '.text' | '.data' | '.init.text';
+const [TEXT, UNLIKELY, TABLES, DATA, TOC, INIT] = [0x1000n, 0x3000n, 0x8000n, 0x10000n, 0x12000n, 0x40000n];
+/** The text section may lie across the end of a page. */
+const STARTS = [TEXT, TEXT, TEXT, 0x1fe0n];
+const [RX, RW] = [SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC | SHF_WRITE];
+const PLACES = ['.text', '.data', '.text', '.init.text', '.text.unlikely'] as const;
+type Place = (typeof PLACES)[number];
+
+/** One row, or one recipe of hints.ts, with everything that is left to chance as numbers that shrink to 0. */
+interface Group {
+  /** The last `often` of ten are recipes. */
+  readonly kind: number;
+  readonly pick: number;
+  readonly choice: number;
+  readonly section: number;
+  readonly gap: number;
+  readonly a: Wanted;
+  readonly b: Wanted;
+  readonly addend: number;
   readonly symbol: number;
-  readonly addend: bigint;
-  /** What the row is to compute, if it is S + A or S + A - P; else S itself. */
-  readonly value: bigint;
-  readonly keepsSymbol: boolean;
-}
-
-/** Values around the ends of a row's range and of its field, around 0 and pages, and anything at all. */
-function valuesFor(row: Howto | undefined, is64: boolean): fc.Arbitrary<bigint> {
-  const bits = is64 ? 64n : 32n;
-  const ends = new Set<bigint>([0n, -1n, 0x7ffn, 0x800n, 0x801n, 0xfffn, 0x1000n, 1n << (bits - 1n)]);
-  if (row !== undefined) {
-    for (const check of row.checks) for (const end of check.range?.(row, is64) ?? []) ends.add(end);
-    if (row.calc.plainWithin) for (const end of row.calc.plainWithin) ends.add(end);
-    for (const n of [row.field.hi, row.field.hi + 1]) {
-      ends.add(1n << BigInt(n));
-      ends.add(-(1n << BigInt(n)));
-    }
-  }
-  const near = fc
-    .tuple(fc.constantFrom(...ends), fc.integer({ min: -9, max: 9 }))
-    .map(([end, delta]) => end + BigInt(delta));
-  const aligned = near.map((v) => v & ~3n);
-  return fc.oneof(
-    { weight: 5, arbitrary: aligned },
-    { weight: 3, arbitrary: near },
-    { weight: 1, arbitrary: fc.bigInt({ min: 0n, max: (1n << bits) - 1n }) },
-    { weight: 2, arbitrary: fc.integer({ min: -0x2000, max: 0x2000 }).map((n) => BigInt(n * 4)) },
-  );
-}
-
-/** Generated cases; shrinks to few relocations, small values and zero words. */
-export function cases(range: CaseRange): fc.Arbitrary<Vector> {
-  const { arch, version, little } = range;
-  const config = configOf(arch, version);
-  const rows = [...arch.rules.rows.keys()]
-    .map((n) => rowFor(arch.rules, n, version, config))
-    .filter((row) => row !== undefined);
-  const handled = range.types ?? rows.filter((row) => row.action !== 'refuse').map((row) => row.type);
-  const refused = rows.filter((row) => row.action === 'refuse').map((row) => row.type);
-  const others = fc.oneof(fc.nat(255), ...(refused.length > 0 ? [fc.constantFrom(...refused)] : []));
-  const types = fc.oneof(
-    { weight: 60, arbitrary: fc.constantFrom(...handled) },
-    { weight: range.types ? 0 : 1, arbitrary: others },
-  );
-  const format = { is64: arch.is64, little };
-  const wish: fc.Arbitrary<Wish> = types.chain((type) =>
-    fc.record({
-      type: fc.constant(type),
-      slot: fc.nat(TEXT_WORDS - 3),
-      target: fc.constantFrom('.text', '.text', '.data', '.init.text'),
-      symbol: fc.nat(SYMBOLS - 1),
-      addend: fc.oneof(
-        fc.constant(0n),
-        fc.constant(0n),
-        fc.constantFrom(-4n, 4n, 8n, -8n, 0x800n),
-        fc.integer().map(BigInt),
-      ),
-      value: valuesFor(rowFor(arch.rules, type, version, config), arch.is64),
-      keepsSymbol: fc.boolean(),
-    }),
-  );
-  const words = fc.oneof(
-    { weight: arch.rules.nonZeroPlace ? 8 : 1, arbitrary: fc.constant(new Uint8Array(TEXT_WORDS * 8)) },
-    { weight: 2, arbitrary: fc.uint8Array({ minLength: TEXT_WORDS * 8, maxLength: TEXT_WORDS * 8 }) },
-  );
-  return fc
-    .record({
-      wishes: fc.array(wish, { minLength: 1, maxLength: range.most ?? 6 }),
-      text: words,
-      data: words,
-      kinds: fc.array(fc.constantFrom('given', 'given', 'given', 'given', 'local', 'weak', 'section', 'missing'), {
-        minLength: SYMBOLS,
-        maxLength: SYMBOLS,
-      }),
-      functions: fc.array(fc.boolean(), { minLength: SYMBOLS, maxLength: SYMBOLS }),
-    })
-    .map((made) => build(range, format, made));
+  readonly share: number;
+  readonly word: number;
+  /** 0: the first part of a recipe alone; 1: the last. */
+  readonly parts: number;
 }
 
 interface Made {
-  readonly wishes: readonly Wish[];
-  readonly text: Uint8Array;
-  readonly data: Uint8Array;
-  readonly kinds: readonly string[];
-  readonly functions: readonly boolean[];
+  readonly groups: readonly Group[];
+  readonly fill: number;
+  readonly zeros: number;
+  readonly base: number;
+  readonly variant: number;
+  readonly start: number;
 }
 
-function build(range: CaseRange, format: { is64: boolean; little: boolean }, made: Made): Vector {
-  const { arch, version, base } = range;
+const group: fc.Arbitrary<Group> = fc.record({
+  kind: fc.integer({ min: 0, max: 9 }),
+  pick: fc.integer({ min: 0, max: 0xffff }),
+  choice: fc.integer({ min: 0, max: 0xff }),
+  section: fc.integer({ min: 0, max: PLACES.length - 1 }),
+  gap: fc.integer({ min: 0, max: 7 }),
+  a: values,
+  b: values,
+  addend: fc.integer({ min: 0, max: 11 }),
+  symbol: fc.integer({ min: 0, max: 59 }),
+  share: fc.integer({ min: 0, max: 6 }),
+  word: fc.integer({ min: 0, max: 0xff }),
+  parts: fc.integer({ min: 0, max: 19 }),
+});
+
+/** Generated cases; shrinks to few relocations, small values and zero words. */
+export function cases(range: CaseRange): fc.Arbitrary<Vector> {
+  const target = targetOf(range);
+  return fc
+    .record({
+      groups: fc.array(group, { minLength: 0, maxLength: range.most ?? 6, size: 'max' }),
+      fill: fc.integer({ min: 0, max: 0xffff_ffff }),
+      zeros: fc.integer({ min: 0, max: 9 }),
+      base: fc.integer({ min: 0, max: range.bases.length - 1 }),
+      variant: fc.integer({ min: 0, max: Math.max((range.variants?.length ?? 1) - 1, 0) }),
+      start: fc.integer({ min: 0, max: STARTS.length - 1 }),
+    })
+    .map((made) => new Build(target, made).vector());
+}
+
+/** What holds for every case of a range. */
+interface Target {
+  readonly range: CaseRange;
+  readonly config: Config;
+  readonly format: ElfFormat;
+  readonly insnLittle: boolean;
+  readonly machine: Machine | undefined;
+  readonly rela: boolean;
+  readonly hints: Hints;
+  readonly handled: readonly number[];
+  /** Those that make sense alone. */
+  readonly sensible: readonly number[];
+  /** Types with a row that refuses them. */
+  readonly refused: readonly number[];
+  readonly recipes: readonly Recipe[];
+  readonly rows: ReadonlyMap<number, Howto>;
+  readonly byName: ReadonlyMap<string, Howto>;
+  readonly shapes: ReadonlyMap<number, Shape>;
+}
+
+/** 'CALL26' of 'R_AARCH64_CALL26', as hints.ts calls it. */
+const shortName = (row: Howto): string => row.name.replace(/^R_[A-Z0-9]+?_(?=[A-Z0-9])/, '');
+
+function targetOf(range: CaseRange): Target {
+  const { arch, version, little } = range;
+  const hint = hints[arch.backend] ?? {};
   const machine = machines.find(
     (x) =>
-      arch.e_machine.includes(x.e_machine) &&
-      (x.elfClass === 64) === arch.is64 &&
-      (x.endian === 'little') === format.little,
+      arch.e_machine.includes(x.e_machine) && (x.elfClass === 64) === arch.is64 && (x.endian === 'little') === little,
   );
-  const placeholders = machine?.placeholders ?? [];
-  const rela = arch.forms.includes('RELA');
-  const at: Record<string, bigint> = { '.text': base, '.init.text': base + PAGE, '.data': base + 4n * PAGE };
-  placeholders.forEach((name, i) => (at[name] = base + 2n * PAGE + BigInt(i) * 0x400n));
+  const e_flags = range.e_flags ?? machine?.e_flags ?? 0;
+  const recorded = {
+    config: range.config,
+    variant: range.variants?.[0],
+    flavour: undefined,
+    dp: range.dp?.toString(),
+    arch: arch.name,
+    cls: 'generated',
+    types: range.types ?? [],
+    e_flags,
+    sections: [],
+    live: false,
+  };
+  const config = { ...configOf(arch, version), DYNAMIC_FTRACE: false, ...arch.replayConfig?.(recorded) };
+  const rows = new Map<number, Howto>();
+  for (const type of arch.rules.rows.keys()) {
+    const row = rowFor(arch.rules, type, version, config);
+    if (row !== undefined) rows.set(type, row);
+  }
+  const all = [...rows.values()];
+  const handled = range.types ?? all.filter((row) => row.action !== 'refuse').map((row) => row.type);
+  const byName = new Map(all.map((row) => [shortName(row), row]));
+  const seldom = (type: number): boolean => {
+    const row = rows.get(type);
+    return row !== undefined && hint.seldom?.test(shortName(row)) === true;
+  };
+  const sensible = handled.filter((type) => !seldom(type));
+  const usable = (part: Part): boolean => part.types.some((name) => byName.has(name));
+  const wanted = (recipe: Recipe): boolean =>
+    range.types === undefined ||
+    recipe.parts.some((part) => part.types.some((name) => range.types!.includes(byName.get(name)?.type ?? -1)));
+  const format = { is64: arch.is64, little };
+  const view: Partial<ModuleView> = { format, e_flags, config, version };
+  return {
+    range,
+    config,
+    format,
+    machine,
+    handled,
+    sensible,
+    rows,
+    byName,
+    hints: hint,
+    insnLittle: arch.rules.insnLittle(view as ModuleView),
+    rela: (range.form ?? machine?.form ?? arch.forms[0]) === 'RELA',
+    refused: all.filter((row) => row.action === 'refuse').map((row) => row.type),
+    recipes: (hint.recipes ?? []).filter((recipe) => recipe.parts.every(usable) && wanted(recipe)),
+    shapes: new Map(all.map((row) => [row.type, shapeOf(row, arch.is64)])),
+  };
+}
 
-  const wants = new Map<number, bigint>();
-  const relocs: Record<string, KoReloc[]> = { '.text': [], '.init.text': [], '.data': [] };
-  const taken = new Set<string>();
-  for (const w of made.wishes) {
-    const place = `${w.target}+${w.slot}`;
-    const offset = w.slot * 8;
-    if (taken.has(place) && !w.keepsSymbol) continue;
-    taken.add(place);
-    const A = rela ? w.addend : 0n;
-    const row = arch.rules.rows.get(w.type)?.[0];
-    const P = row?.calc.plain === 'abs' ? 0n : at[w.target]! + BigInt(offset);
-    if (!wants.has(w.symbol)) wants.set(w.symbol, wrapWord(format, w.value - A + P));
-    relocs[w.target]!.push({
-      offset,
-      type: w.type,
-      symbol: `s${w.symbol + 1}`,
-      ...(rela ? { addend: BigInt.asIntN(format.is64 ? 64 : 32, A) } : {}),
+const ADDENDS = [0n, 0n, 0n, 0n, 0n, -4n, 4n, 8n, 2n, 0x800n];
+const hex = (v: bigint): string => `0x${v.toString(16)}`;
+
+/** A section in the making. */
+interface Making {
+  readonly at: bigint;
+  readonly flags: number;
+  cursor: number;
+  /** The last place, to lay something else on it. */
+  last: number;
+  readonly relocs: KoReloc[];
+  readonly words: {
+    readonly at: number;
+    readonly size: number;
+    readonly order: 'data' | 'insn';
+    readonly word: bigint;
+  }[];
+  used: boolean;
+}
+
+class Build {
+  private readonly t: Target;
+  private readonly made: Made;
+  private readonly base: bigint;
+  private readonly making: Record<Place, Making>;
+  private readonly symbols: KoSymbol[] = [];
+  private readonly given: Record<string, string> = {};
+  private readonly types = new Set<number>();
+  /** Symbol and addend that a later group may share. */
+  private shared: { readonly name: string; readonly S: bigint; readonly A: bigint } | undefined;
+  private odd = false;
+
+  constructor(t: Target, made: Made) {
+    this.t = t;
+    this.made = made;
+    this.base = t.range.bases[made.base]!;
+    const make = (at: bigint, flags: number): Making => ({
+      at: this.base + at,
+      flags,
+      cursor: 0,
+      last: 0,
+      relocs: [],
+      words: [],
+      used: false,
     });
+    this.making = {
+      '.text': make(STARTS[made.start]!, RX),
+      '.text.unlikely': make(UNLIKELY, RX),
+      '.init.text': make(INIT + TEXT, RX),
+      '.data': make(DATA, RW),
+    };
+    this.making['.text'].used = true;
+    for (const g of made.groups) this.lay(g);
   }
 
-  const given: Record<string, string> = {};
-  const symbols: KoSymbol[] = Array.from({ length: SYMBOLS }, (_, i) => {
-    const name = `s${i + 1}`;
-    const type = made.functions[i] ? 2 : 0;
-    const used = wants.has(i);
-    const kind = used ? made.kinds[i] : 'local';
-    if (kind === 'local') return { name, type, section: '.text', value: (i * 12) & ~3 };
-    if (kind === 'section') return { name, type, section: '.data', value: i * 8 };
-    if (kind === 'weak') return { name, type, bind: 2 };
-    // One symbol in six may be missing, so that most cases get as far as relocation.
-    if (kind === 'missing' && i === SYMBOLS - 1) return { name, type };
-    given[name] = `0x${(wants.get(i) ?? 0n).toString(16)}`;
-    return { name, type };
-  });
+  private lay(g: Group): void {
+    const { t } = this;
+    const recipe =
+      g.kind >= 10 - (t.hints.often ?? 3) && t.recipes.length > 0 ? t.recipes[g.pick % t.recipes.length] : undefined;
+    const parts = recipe?.parts ?? [{ types: [] }];
+    const types =
+      recipe === undefined ? [this.singleType(g)] : recipe.parts.map((part, i) => this.partType(part, g.choice >> i));
+    const rows = types.map((type) => t.rows.get(type));
+    const sections = recipe?.section;
+    const name: Place =
+      sections === undefined
+        ? PLACES[g.section]!
+        : sections === '.data'
+          ? '.data'
+          : PLACES[g.section] === '.data'
+            ? '.text'
+            : PLACES[g.section]!;
+    const s = this.making[name];
+    s.used = true;
+    const start = this.start(s, g, recipe, rows);
+    for (const [at, word] of recipe?.words ?? [])
+      s.words.push({ at: start + at, size: 4, order: 'insn', word: BigInt(word) });
+    if (recipe === undefined) this.putWord(s, g, start, rows[0]);
+    const letters = new Map<string, { readonly name: string; readonly A: bigint }>();
+    parts.forEach((part, i) => {
+      if ((g.parts === 0 && i > 0) || (g.parts === 1 && i < parts.length - 1)) return;
+      const at = start + (part.at ?? 0);
+      const type = types[i]!;
+      s.relocs.push(
+        this.entry(s, name, g, part, {
+          at,
+          start,
+          type,
+          row: rows[i],
+          parts,
+          difference: recipe?.difference === true,
+          letters,
+        }),
+      );
+      this.types.add(type);
+      s.cursor = Math.max(s.cursor, at + Math.max(rows[i]?.field.size ?? 4, 4));
+    });
+    for (const w of s.words) s.cursor = Math.max(s.cursor, w.at + w.size);
+  }
 
-  const RX = SHF_ALLOC | SHF_EXECINSTR;
-  const sections: KoSection[] = [
-    { name: '.text', flags: RX, data: made.text, align: 16 },
-    { name: '.init.text', flags: RX, data: made.text, align: 16 },
-    { name: '.data', flags: SHF_ALLOC | SHF_WRITE, data: made.data, align: 16 },
-    ...placeholders.map(
-      (name): KoSection =>
-        machine?.nobitsPlaceholders
-          ? { name, type: SHT_NOBITS, flags: RX, size: 1 }
-          : { name, flags: SHF_ALLOC | (name.includes('plt') ? SHF_EXECINSTR : 0), data: [0] },
-    ),
-  ];
-  const elf = ko({
-    machine: arch.e_machine[0]!,
-    elfClass: arch.is64 ? 64 : 32,
-    endian: format.little ? 'little' : 'big',
-    ...(range.e_flags === undefined ? {} : { e_flags: range.e_flags }),
-    rel: rela ? 'RELA' : 'REL',
-    sections,
-    symbols,
-    relocs: Object.fromEntries(Object.entries(relocs).filter(([, list]) => list.length > 0)),
-  });
-  const hex = (v: bigint): string => `0x${v.toString(16)}`;
-  return {
-    id: 'generated',
-    arch: arch.name,
-    kernel: version,
-    elf: toBase64(elf),
-    place: Object.fromEntries(Object.entries(at).map(([name, v]) => [name, hex(v)])),
-    symbols: given,
-    mem: {
-      text: { base: hex(base), size: Number(PAGE) },
-      init_text: { base: hex(base + PAGE), size: Number(PAGE) },
-      data: { base: hex(base + 4n * PAGE), size: Number(PAGE) },
+  private singleType({ pick, choice }: Group): number {
+    const { handled, refused, range, sensible } = this.t;
+    if (range.types === undefined && pick < 0xffff * 0.985 && choice % 8 !== 7)
+      return sensible[pick % sensible.length]!;
+    if (range.types !== undefined || pick < 0xffff * 0.985) return handled[pick % handled.length]!;
+    const type = pick % 3 > 0 && refused.length > 0 ? refused[pick % refused.length]! : pick & 0xff;
+    if (!this.t.rows.has(type)) this.odd = true;
+    return type;
+  }
+
+  private partType(part: Part, choice: number): number {
+    const rows = part.types.map((name) => this.t.byName.get(name)).filter((row) => row !== undefined);
+    return rows[choice % rows.length]!.type;
+  }
+
+  /** Offset at which a group begins. */
+  private start(s: Making, g: Group, recipe: Recipe | undefined, rows: readonly (Howto | undefined)[]): number {
+    const block = rows.some((row) => row?.field.block);
+    const size = Math.max(...rows.map((row) => row?.field.size ?? 4));
+    if (block) return Math.ceil(s.cursor / 16) * 16 + (recipe === undefined ? g.word % 4 : 0);
+    if (g.gap === 7 && recipe === undefined && s.last % Math.min(size, 4) === 0) return s.last;
+    const aligned = Math.ceil(s.cursor / 8) * 8;
+    const gap =
+      g.gap < 4
+        ? 0
+        : g.gap === 4 && size <= 4
+          ? 4
+          : g.gap === 5 && size <= 2
+            ? 2
+            : g.gap === 6 && this.t.hints.unaligned
+              ? g.word & 7
+              : 8;
+    s.last = aligned + gap;
+    return s.last;
+  }
+
+  /** A word that the row's handler has a meaning for. */
+  private putWord(s: Making, g: Group, at: number, row: Howto | undefined): void {
+    const known = row === undefined ? undefined : this.t.hints.words?.[shortName(row)];
+    if (row === undefined || known === undefined || g.word % 8 === 7) return;
+    const word = BigInt(known[g.word % known.length]!);
+    const { size, order } = row.field;
+    if (order !== 'halfwords') s.words.push({ at, size, order: order === 'words' ? 'insn' : order, word });
+    else
+      s.words.push(
+        { at, size: 2, order: 'insn', word: word >> 16n },
+        { at: at + 2, size: 2, order: 'insn', word: word & 0xffffn },
+      );
+  }
+
+  private entry(
+    s: Making,
+    section: Place,
+    g: Group,
+    part: Part,
+    x: {
+      readonly at: number;
+      readonly start: number;
+      readonly type: number;
+      readonly row: Howto | undefined;
+      readonly parts: readonly Part[];
+      readonly difference: boolean;
+      readonly letters: Map<string, { readonly name: string; readonly A: bigint }>;
     },
-    ...(range.variant === undefined ? {} : { variant: range.variant }),
-    types: [...new Set(made.wishes.map((w) => w.type))],
-    expect: { ret: 0 },
-  };
+  ): KoReloc {
+    const { t } = this;
+    const { at, row } = x;
+    const bitsAbove = row === undefined ? 0 : (t.hints.typeData?.[shortName(row)] ?? 0);
+    const type = bitsAbove === 0 ? x.type : x.type + (g.b.low % 2 ** bitsAbove) * 256;
+    const common = { offset: at, type };
+    const explicit = (A: bigint): { addend?: bigint } => (t.rela ? { addend: signedWord(t.format, A) } : {});
+    const drawn = part.addend === undefined ? (ADDENDS[g.addend] ?? BigInt(g.b.low | 0)) : BigInt(part.addend);
+    const which = part.symbol ?? 'a';
+    if (which === 'none') return { ...common, symbol: 0, ...explicit(drawn) };
+    if (typeof which === 'number') {
+      const value = x.start + (x.parts[which]?.at ?? 0);
+      return { ...common, symbol: this.define({ bind: STB_LOCAL, section, value }), ...explicit(drawn) };
+    }
+    const known = x.letters.get(which);
+    if (known !== undefined)
+      return { ...common, symbol: known.name, ...explicit(part.addend === undefined ? known.A : drawn) };
+
+    const A = t.rela ? drawn : this.inPlace(s, at, row);
+    const filled = part.fills === undefined ? undefined : x.parts[part.fills];
+    const ranges = filled && t.shapes.get(this.partType(filled, g.choice >> part.fills!))?.ranges;
+    const own = row && t.shapes.get(row.type);
+    const shape = own && ranges ? { ...own, ranges } : own;
+    const P = s.at + BigInt(at);
+    const made = x.difference
+      ? {
+          S: wrapWord(t.format, BigInt(g.b.low) * 0x10001n + (which === 'a' ? valueOf(shape, g.a, t.format.is64) : 0n)),
+          A: t.rela ? 0n : A,
+        }
+      : this.symbolValue(g, which, A, part.addend !== undefined, shape, P);
+    const name = 'name' in made ? made.name : this.symbol(g, which, made.S);
+    const S = this.valueOfSymbol(name, made.S);
+    // What lies in the module has the address it has; the addend makes up for it.
+    const addend = t.rela && part.addend === undefined && S !== undefined ? made.A + made.S - S : made.A;
+    x.letters.set(which, { name, A: addend });
+    if (which === 'a' && !x.difference) this.shared = { name, S: S ?? made.S, A: addend };
+    return { ...common, symbol: name, ...explicit(addend) };
+  }
+
+  /** S for the value that the row's calculation is to come to; or what an earlier group had. */
+  private symbolValue(
+    g: Group,
+    which: string,
+    A: bigint,
+    fixed: boolean,
+    shape: Shape | undefined,
+    P: bigint,
+  ): { S: bigint; A: bigint; name?: string } {
+    const { t } = this;
+    const wanted = valueOf(shape, which === 'a' ? g.a : g.b, t.format.is64);
+    const base = this.baseOf(shape, P);
+    // Where the formula has no S, the addend makes the value.
+    if (shape?.byAddend && t.rela && !fixed)
+      A = wanted + base - (t.hints.firstGot ?? 0n) - (shape.fromGot ? this.base : 0n);
+    const S = wrapWord(t.format, wanted - A + base);
+    if (which !== 'a' || this.shared === undefined || g.share < 5) return { S, A };
+    if (g.share === 5 || !t.rela || fixed) return this.shared;
+    return { name: this.shared.name, S: this.shared.S, A: A + S - this.shared.S };
+  }
+
+  private baseOf(shape: Shape | undefined, P: bigint): bigint {
+    switch (shape?.base) {
+      case 'P':
+        return P + shape.plus;
+      case 'page':
+        return P & ~0xfffn;
+      case 'segment':
+        return wrapWord(this.t.format, P + shape.plus) & ~0xfff_ffffn;
+      case 'bundle':
+        return P & ~0xfn;
+      case 'pointer': {
+        const pointer = this.t.hints.pointer;
+        if (pointer === undefined) return (this.t.range.dp ?? 0n) + shape.plus;
+        return shape.plus + (pointer.section === undefined ? this.base : this.placeOf(pointer.section)) + pointer.plus;
+      }
+      default:
+        return 0n;
+    }
+  }
+
+  private placeOf(name: string): bigint {
+    if (name === '.toc') return this.base + TOC;
+    return this.base + TABLES + BigInt((this.t.machine?.placeholders ?? []).indexOf(name)) * 0x800n;
+  }
+
+  /** The addend of an SHT_REL entry, as the bytes will be. */
+  private inPlace(s: Making, at: number, row: Howto | undefined): bigint {
+    if (row === undefined || row.action !== 'apply') return 0n;
+    const size = Math.max(at + 16, s.cursor);
+    return addendOf(row.field, readWord(this.bytes(s, size), at, row.field, this.t));
+  }
+
+  /** A new symbol that comes to S if it can. */
+  private symbol(g: Group, which: string, S: bigint): string {
+    const { symbol, a, b } = g;
+    const type = (which === 'a' ? a.which : b.which) % 2 === 1 ? STT_FUNC : 0;
+    const others = this.t.hints.others ?? [];
+    const other = others.length > 0 && b.delta > 4 ? others[b.which % others.length]! : 0;
+    const low = (a.low % 16) * 4;
+    if (symbol >= 40 && symbol < 47) {
+      const section = symbol < 44 ? '.text' : '.data';
+      this.making[section].used = true;
+      return this.define({ type, other, section, value: low });
+    }
+    if (symbol === 47 || symbol === 48) {
+      const section = symbol === 47 ? '.text' : '.data';
+      this.making[section].used = true;
+      const known = this.symbols.find((x) => x.type === STT_SECTION && x.section === section);
+      return known?.name ?? this.define({ type: STT_SECTION, bind: STB_LOCAL, section, value: 0 });
+    }
+    if (symbol >= 49 && symbol < 53) return this.define({ type, other, section: SHN_ABS, value: S });
+    if (symbol === 53 || symbol === 54) return this.define({ type, bind: STB_WEAK });
+    if (symbol === 55 && a.low % 4 === 1) return this.define({ section: SHN_COMMON, value: 8 });
+    if (symbol === 56 && a.low % 4 === 1) return this.define({});
+    const name = this.define({ type, other, ...(symbol === 57 && { bind: STB_WEAK }) });
+    this.given[name] = hex(S);
+    return name;
+  }
+
+  private define(symbol: Omit<KoSymbol, 'name'>): string {
+    const name = `s${this.symbols.length + 1}`;
+    this.symbols.push({ name, ...symbol });
+    return name;
+  }
+
+  /** st_value that a symbol of the module will have; undefined when it is nobody's, or as it was asked for. */
+  private valueOfSymbol(name: string, wanted: bigint): bigint | undefined {
+    const symbol = this.symbols.find((x) => x.name === name);
+    if (symbol?.section === SHN_ABS || name in this.given) return wanted;
+    if (typeof symbol?.section !== 'string') return undefined;
+    return this.making[symbol.section as Place].at + BigInt(symbol.value ?? 0);
+  }
+
+  private bytes(s: Making, size: number): Uint8Array {
+    const bytes = new Uint8Array(size);
+    const zero = this.t.range.arch.rules.nonZeroPlace !== undefined ? this.made.zeros < 9 : this.made.zeros < 2;
+    let x = zero ? 0 : this.made.fill;
+    for (let i = 0; i < size && x !== 0; i++) {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+      bytes[i] = x >>> 24;
+    }
+    for (const w of s.words) if (w.at + w.size <= size) writeWord(bytes, w.at, w, this.t);
+    return bytes;
+  }
+
+  vector(): Vector {
+    const { range, machine, rela, hints: hint } = this.t;
+    const { arch, version, little } = range;
+    const place: Record<string, string> = {};
+    const sections: KoSection[] = [];
+    const relocs: Record<string, readonly KoReloc[]> = {};
+    for (const [name, s] of Object.entries(this.making)) {
+      if (!s.used) continue;
+      place[name] = hex(s.at);
+      if (s.relocs.length > 0) relocs[name] = s.relocs;
+      sections.push({ name, flags: s.flags, align: 16, data: this.bytes(s, Math.ceil((s.cursor + 24) / 16) * 16) });
+    }
+    for (const name of machine?.placeholders ?? []) {
+      place[name] = hex(this.placeOf(name));
+      if (machine?.nobitsPlaceholders) sections.push({ name, type: SHT_NOBITS, flags: RX, size: 1 });
+      else sections.push({ name, flags: SHF_ALLOC | (name.includes('got') ? 0 : SHF_EXECINSTR), data: [0] });
+    }
+    for (const name of hint.sections ?? []) {
+      place[name] = hex(this.placeOf(name));
+      sections.push({ name, flags: RW, align: 8, data: new Uint8Array(16) });
+    }
+    const elf = ko({
+      machine: machine?.e_machine ?? arch.e_machine[0]!,
+      elfClass: arch.is64 ? 64 : 32,
+      endian: little ? 'little' : 'big',
+      ...(range.e_flags === undefined ? {} : { e_flags: range.e_flags }),
+      rel: rela ? 'RELA' : 'REL',
+      sections,
+      symbols: this.symbols,
+      relocs,
+    });
+    const variant = range.variants?.[this.made.variant];
+    const { base } = this;
+    const flavour = arch.forms.length > 1 ? (rela ? 'RELA' : 'REL') : undefined;
+    return {
+      id: 'generated',
+      arch: arch.name,
+      kernel: version,
+      elf: toBase64(elf),
+      place,
+      symbols: this.given,
+      mem:
+        version === '6.1'
+          ? { core: { base: hex(base), size: 0x20000 }, init: { base: hex(base + INIT), size: 0x4000 } }
+          : {
+              text: { base: hex(base), size: 0x10000 },
+              data: { base: hex(base + DATA), size: 0x4000 },
+              init_text: { base: hex(base + INIT), size: 0x4000 },
+            },
+      ...(variant !== undefined && { variant }),
+      ...(range.config !== undefined && { config: range.config }),
+      ...(flavour !== undefined && { flavour }),
+      ...(range.dp !== undefined && { dp: hex(range.dp) }),
+      cls: this.odd ? 'unknown' : 'generated',
+      types: [...this.types],
+      expect: { ret: 0 },
+    };
+  }
 }

@@ -1,0 +1,222 @@
+/**
+ * Holds a port and the reference side by side on generated cases, and shrinks the first disagreement to its smallest
+ * form.
+ */
+import fc from 'fast-check';
+import { type CaseRange, cases } from '../testing/generate.ts';
+import { Coverage, type Ways } from '../testing/coverage.ts';
+import { compare, type Difference, type Outcome, run } from '../testing/replay.ts';
+import type { Vector } from '../testing/vector.ts';
+import type { PortProcess } from './port-process.ts';
+import { type RelocationFacts, relocationFacts } from './relocation-facts.ts';
+import { expectOf, portCaseOf } from './vector-case.ts';
+
+export interface VerifyOptions extends CaseRange {
+  /** Cases to be run. */
+  readonly runs: number;
+  /** Seed of the first CHUNK of cases; the next has the next seed. Default, by the clock. */
+  readonly seed?: number;
+  /** Path of fast-check under `seed`: this case alone, and smaller ones if it disagrees. */
+  readonly path?: string;
+  /** Milliseconds for shrinking. Default 60,000. */
+  readonly shrinkTime?: number;
+  /** Told after every batch how far it is. */
+  readonly progress?: (done: number, runs: number) => void;
+  /** Given every case with what the port did. */
+  readonly each?: (vector: Vector, ways: Ways) => void;
+}
+
+/** Where reference and port part. */
+export interface Disagreement {
+  /** The smallest case found; `expect` is what the port did. */
+  readonly vector: Vector;
+  readonly differences: readonly Difference[];
+  readonly relocations: readonly RelocationFacts[];
+  readonly reference: Ending;
+  readonly port: Ending;
+  /** Seed and path that lead to this case. */
+  readonly seed: number;
+  readonly path: string;
+  readonly shrinks: number;
+  /** False: run by itself the case agrees, so it depends on the cases before it, or on chance. */
+  readonly alone: boolean;
+}
+
+/** How a case ended. */
+export interface Ending {
+  readonly ret: number | 'crash';
+  readonly stage: string | undefined;
+  readonly crash: string | undefined;
+  readonly warns: number;
+  readonly log: string;
+}
+
+export interface Verdict {
+  readonly seed: number;
+  readonly runs: number;
+  /** Relocation type → cases with it. */
+  readonly reached: ReadonlyMap<number, number>;
+  /** Ways through the rows that the reference took. */
+  readonly coverage: Coverage;
+  /** How cases ended with the port: '0', '-8 relocate', 'crash BUG' → count. */
+  readonly endings: ReadonlyMap<string, number>;
+  readonly milliseconds: number;
+  readonly disagreement: Disagreement | undefined;
+}
+
+/** Cases under one seed. */
+export const CHUNK = 1000;
+/** Cases given to the port at a time. */
+const BATCH = 64;
+
+/** Runs the cases; stops at the first disagreement, shrunk. Throws PortError when the port cannot be run. */
+export async function verify(port: PortProcess, options: VerifyOptions): Promise<Verdict> {
+  const started = performance.now();
+  // Seeds are 32 bits and signed.
+  const seed = options.seed ?? Date.now() & 0x3fff_ffff;
+  const tally = new Tally(options.arch.is64);
+  const arbitrary = cases(options);
+  const verdict = (runs: number, disagreement?: Disagreement): Verdict => {
+    const { reached, coverage, endings } = tally;
+    return { seed, runs, reached, coverage, endings, milliseconds: performance.now() - started, disagreement };
+  };
+  if (options.path !== undefined) {
+    const [given] = fc.sample(arbitrary, { seed, path: startOf(options.path), numRuns: 1 });
+    const shrunk = await shrink(port, options, arbitrary, seed, options.path);
+    if (shrunk === undefined) tally.add((await askAll(port, [given!], true))[0]!);
+    return verdict(1, shrunk);
+  }
+  let done = 0;
+  for (let chunk = 0; done < options.runs; chunk++) {
+    const chunkSeed = (seed + chunk) | 0;
+    const list = fc.sample(arbitrary, { seed: chunkSeed, numRuns: Math.min(CHUNK, options.runs - done) });
+    for (let i = 0; i < list.length; i += BATCH) {
+      const batch = list.slice(i, i + BATCH);
+      for (const [n, asked] of (await askAll(port, batch, chunk % 4 !== 3, tally.coverage)).entries()) {
+        tally.add(asked);
+        options.each?.(asked.vector, tally.coverage.reached);
+        if (asked.differences.length > 0) {
+          const path = String(i + n);
+          const shrunk = await shrink(port, options, arbitrary, chunkSeed, path);
+          return verdict(done + n + 1, shrunk ?? found(asked, chunkSeed, path, 0, false));
+        }
+      }
+      done += batch.length;
+      options.progress?.(done, options.runs);
+    }
+  }
+  return verdict(done);
+}
+
+/** The first number of a path: which case of a seed it starts from. */
+const startOf = (path: string): string => path.split(':')[0]!;
+
+/** What a run adds up to. */
+class Tally {
+  readonly reached = new Map<number, number>();
+  readonly endings = new Map<string, number>();
+  readonly coverage: Coverage;
+
+  constructor(is64: boolean) {
+    this.coverage = new Coverage(is64);
+  }
+
+  add({ vector }: Asked): void {
+    for (const type of vector.types ?? []) count(this.reached, type);
+    const { ret, stage, crash } = vector.expect;
+    count(this.endings, [ret, stage ?? crash ?? ''].join(' ').trim());
+  }
+}
+
+const count = <K>(map: Map<K, number>, key: K): Map<K, number> => map.set(key, (map.get(key) ?? 0) + 1);
+
+/** A case that both were asked. The vector says what the port did. */
+interface Asked {
+  readonly vector: Vector;
+  readonly outcome: Outcome;
+  readonly differences: readonly Difference[];
+}
+
+/** Asks both at once. Traced, the reference interprets its rows; otherwise it runs its compiled loop. */
+async function askAll(
+  port: PortProcess,
+  given: readonly Vector[],
+  traced: boolean,
+  coverage?: Coverage,
+): Promise<Asked[]> {
+  const packed = given.map(portCaseOf);
+  const answers = port.run(packed);
+  // The port works while the reference does; if it fails, that is told below.
+  answers.catch(() => {});
+  const outcomes = given.map((v) => run(v, traced ? (coverage ?? { relocation: () => {} }) : undefined));
+  return (await answers).map((answer, i) => {
+    const vector = { ...given[i]!, expect: expectOf(given[i]!, answer) };
+    return { vector, outcome: outcomes[i]!, differences: differencesOf(vector, outcomes[i]!) };
+  });
+}
+
+/** A port that died took its log with it. */
+function differencesOf(vector: Vector, outcome: Outcome): Difference[] {
+  const { ret, log = '' } = vector.expect;
+  const untold = ret === 'crash' && log === '';
+  return compare(vector, outcome).filter(({ what }) => !(untold && (what === 'log' || what === 'warns')));
+}
+
+/** Both ways of the reference against the port, one case. */
+async function askBoth(port: PortProcess, given: Vector): Promise<Asked> {
+  const [traced] = await askAll(port, [given], true);
+  if (traced!.differences.length > 0) return traced!;
+  const outcome = run(given);
+  return { ...traced!, outcome, differences: differencesOf(traced!.vector, outcome) };
+}
+
+/** The smallest case from a path on, or undefined when the case agrees. */
+async function shrink(
+  port: PortProcess,
+  options: VerifyOptions,
+  arbitrary: fc.Arbitrary<Vector>,
+  seed: number,
+  path: string,
+): Promise<Disagreement | undefined> {
+  const deadline = performance.now() + (options.shrinkTime ?? 60_000);
+  let smallest: Asked | undefined;
+  // The first case has to be looked at whatever time it takes.
+  const property = fc.asyncProperty(arbitrary, async (v) => {
+    if (smallest !== undefined && performance.now() > deadline) return true;
+    const asked = await askBoth(port, v);
+    if (asked.differences.length === 0) return true;
+    smallest = asked;
+    return false;
+  });
+  const result = await fc.check(property, { seed, path, numRuns: 1, endOnFailure: false });
+  if (smallest === undefined || !result.failed) return undefined;
+  return found(smallest, seed, result.counterexamplePath ?? path, result.numShrinks, true);
+}
+
+function found(
+  { vector, outcome, differences }: Asked,
+  seed: number,
+  path: string,
+  shrinks: number,
+  alone: boolean,
+): Disagreement {
+  const { ret, stage, crash, warns, log } = outcome;
+  const { expect } = vector;
+  return {
+    vector: { ...vector, id: `seed ${seed} path ${path}` },
+    differences,
+    relocations: relocationFacts(vector, outcome),
+    reference: { ret, stage, crash, warns, log },
+    port: {
+      ret: expect.ret,
+      stage: expect.stage,
+      crash: expect.crash,
+      warns: expect.warns ?? 0,
+      log: expect.log ?? '',
+    },
+    seed,
+    path,
+    shrinks,
+    alone,
+  };
+}
