@@ -44,10 +44,17 @@ const insnLittle = (m: ModuleView): boolean =>
 
 const IMM24 = insn32([[25, 2, 0]]);
 const PREL31 = field(4, [[30, 0, 0]], { order: 'data' });
+/** What a BX keeps of itself is its condition and its register. */
 const MOV_PC: Field = {
-  ...insn32([[31, 0, 0]]),
   name: 'MOV PC, Rm',
+  size: 4,
+  order: 'insn',
+  mask: 0x0fff_fff0n,
+  hi: 31,
+  lo: 0,
+  round: 0n,
   insert: (word) => (word & 0xf000_000fn) | 0x01a0_f000n,
+  extract: () => 0n,
 };
 /** MOVW's imm4:imm12. MOVT takes the upper half of a value whose addend is the lower half, sign-extended. */
 const MOVW = insn32([
@@ -59,7 +66,7 @@ const MOVT: Field = {
     [31, 28, 16],
     [27, 16, 0],
   ]),
-  extract: MOVW.extract,
+  addend: MOVW.extract,
 };
 
 /** Two halfwords, the first with bits 31:16. */
@@ -67,7 +74,7 @@ const thumb32 = (...slices: readonly Slice[]): Field => field(4, slices, { order
 const THM_MOVW = thumb32([15, 12, 16], [11, 11, 26], [10, 8, 12], [7, 0, 0]);
 const THM_MOVT: Field = {
   ...thumb32([31, 28, 16], [27, 27, 26], [26, 24, 12], [23, 16, 0]),
-  extract: THM_MOVW.extract,
+  addend: THM_MOVW.extract,
 };
 /** S:I1:I2:imm10:imm11:0. J1 and J2, which stand for I1 and I2, are inverted where S is 0. */
 const THM_BRANCH: Field = ((plain: Field): Field => {

@@ -226,8 +226,8 @@ const dirL = calculation("LR'(S + A)", (r) => lr(r.S, r.A));
 const dirR = calculation("RR'(S + A)", (r) => rr(r.S, r.A));
 /** Register 27 of the kernel: $global$. */
 const dp = (r: Site): bigint => BigInt(r.module.config['GLOBAL_POINTER'] as number);
-const dpL = calculation("LR'(S - GP + A)", (r) => lr(r.word(r.S - dp(r)), r.A));
-const dpR = calculation("RR'(S - GP + A)", (r) => rr(r.word(r.S - dp(r)), r.A));
+const dpL = calculation("LR'(S - DP + A)", (r) => lr(r.word(r.S - dp(r)), r.A));
+const dpR = calculation("RR'(S - DP + A)", (r) => rr(r.word(r.S - dp(r)), r.A));
 const ltoffL = calculation("LR'(LTOFF(S + A))", gotOffset);
 const ltoffR = calculation("RR'(LTOFF(S + A))", (r) => gotOffset(r) & 0x7ffn);
 const fptr = calculation('FPTR(S + A) in the module, or S + A', (r) => {

@@ -2,6 +2,7 @@
  * apply_relocate() and apply_relocate_add(): the obvious interpreter of the rows, which is their specification. The
  * compiled loop (compile.ts) is held equal to it by a property test.
  */
+import { addendOf } from './field.ts';
 import type { Check, Howto, Verdict } from './howto.ts';
 import { crashes, type Refusal, TypeRefusal } from './refusal.ts';
 import { rowFor, wouldAccept } from './rules.ts';

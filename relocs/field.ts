@@ -38,7 +38,12 @@ export interface Field {
   insert(word: bigint, value: bigint): bigint;
   /** The value a word holds: bits that are not kept read as 0, the top bit is the sign. */
   extract(word: bigint): bigint;
+  /** The addend a word in place stands for, where that is not what `extract` gives. */
+  addend?(word: bigint): bigint;
 }
+
+/** The addend that the word in place is for SHT_REL. */
+export const addendOf = (field: Field, word: bigint): bigint => field.addend?.(word) ?? field.extract(word);
 
 export interface FieldOptions {
   readonly name?: string;
