@@ -1,7 +1,7 @@
 /** The relocations of a case in the letters of the psABI, with the bytes that both made of them. */
 import { SHT_REL, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
-import type { Slice } from '../relocs/field.ts';
+import { addendOf, type Slice } from '../relocs/field.ts';
 import type { Howto } from '../relocs/howto.ts';
 import { rowFor } from '../relocs/rules.ts';
 import type { Section } from '../relocs/section.ts';

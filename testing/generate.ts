@@ -24,6 +24,7 @@ import {
 } from '../fixtures/build.ts';
 import { type Machine, machines } from '../fixtures/machines.ts';
 import { type ElfFormat, signedWord, wrapWord } from '../relocs/elf.ts';
+import { addendOf } from '../relocs/field.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Config, ModuleView, Version } from '../relocs/module-view.ts';
 import { rowFor } from '../relocs/rules.ts';
