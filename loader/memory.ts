@@ -27,8 +27,11 @@ export class AddressSpace {
       if (at + length > end) return undefined;
       // The guard page may reach into what lies behind the range, but not into another area.
       if (at + length + GUARD > gap.end) continue;
-      this.gaps.splice(i, 1, ...pieces(gap, at, at + length + GUARD));
-      this.taken.set(at, length + GUARD);
+      // What is left of the last page is nobody's: as a gap it would only be looked at in vain by all who come after.
+      const page = up(at + length + GUARD, alignment);
+      const to = page < gap.end ? page : gap.end;
+      this.gaps.splice(i, 1, ...pieces(gap, at, to));
+      this.taken.set(at, to - at);
       return at;
     }
     return undefined;
