@@ -100,7 +100,13 @@ function groupRem(group: number, v: bigint): { rem: bigint; shift: number } {
 }
 
 const [ADD, SUB, U] = [1n << 23n, 1n << 22n, 1n << 23n];
-/** ADD or SUB Rd, PC, #imm8 rotated: the part of the offset that is group n's. */
+/** The immediate of ADD or SUB, as an addend. */
+const rotated = (word: bigint): bigint => {
+  const rotate = (word & 0xf00n) >> 7n;
+  const imm = BigInt.asIntN(32, ((word & 0xffn) >> rotate) | ((word & 0xffn) << (32n - rotate)));
+  return (word & SUB) === 0n ? imm : -imm;
+};
+/** ADD or SUB Rd, PC, #imm8 rotated: the part of the offset that is group n's. The other parts are in other words. */
 const group = (n: number): Field => ({
   name: `group ${n}`,
   size: 4,
@@ -116,11 +122,8 @@ const group = (n: number): Field => ({
     const imm12 = shift < 24 ? top | BigInt((shift + 8) << 7) : rem;
     return BigInt.asUintN(32, (word & ~(ADD | SUB | 0xfffn)) | (v < 0n ? SUB : ADD) | imm12);
   },
-  extract: (word) => {
-    const rotate = (word & 0xf00n) >> 7n;
-    const imm = BigInt.asIntN(32, ((word & 0xffn) >> rotate) | ((word & 0xffn) << (32n - rotate)));
-    return (word & SUB) === 0n ? imm : -imm;
-  },
+  extract: rotated,
+  addend: rotated,
 });
 /** LDR's imm12 and U bit: what groups 0 and 1 left over. */
 const LDR: Field = {
