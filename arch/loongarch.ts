@@ -212,7 +212,11 @@ const wrong =
     return kmod('ENOEXEC', `module ${r.module.name}: ${at} ${what}! dangerous ${by} (${r.type}) relocation`);
   };
 const by4 = saying(aligned(4n), wrong('unaligned'));
-const never: Check = { name: 'never', passes: () => false, refusal: unsupported };
+/** apply_r_larch_sop_imm_field() takes its operand before it finds that it cannot place it. */
+const poppedAndUnsupported = (r: Site): Verdict => {
+  pop(r);
+  return unsupported(r);
+};
 /** 1UL << 32 is 0 where a long has 32 bits. */
 const nothing32: Check = { name: 'never', passes: () => false };
 
@@ -234,7 +238,7 @@ const relocs: ArchSpec['relocs'] = {
   R_LARCH_SOP_ADD:                    binary(35,  '+',  (a, b) => a + b),
   R_LARCH_SOP_AND:                    binary(36,  '&',  (a, b) => a & b),
   R_LARCH_SOP_IF_ELSE:                pushed(37,  ifElse),
-  R_LARCH_SOP_POP_32_S_10_5:           howto(38,  popped,      nothing,    never),
+  R_LARCH_SOP_POP_32_S_10_5:          refuse(38,  poppedAndUnsupported),
   R_LARCH_SOP_POP_32_U_10_12:          howto(39,  popped,      SI12,       unsigned),
   R_LARCH_SOP_POP_32_S_10_12:          howto(40,  popped,      SI12,       signed),
   R_LARCH_SOP_POP_32_S_10_16:          howto(41,  popped,      SI16,       signed),
