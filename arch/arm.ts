@@ -359,14 +359,22 @@ export const arm: Arch = defineArch({
   },
   isInitSection: (name) => /^(\.ARM\.ex(tab|idx))?\.init/.test(name),
   isExitSection: (name) => /^(\.ARM\.ex(tab|idx))?\.exit/.test(name),
-  /** A case of Thumb relocations comes from a Thumb-2 kernel, unless it is there to see them refused. */
-  replayConfig: ({ arch, config = '', cls = '', types, live }) => ({
-    DYNAMIC_FTRACE: live,
-    ...(cls && { CPU_ENDIAN_BE8: !/be32/i.test(`${arch} ${config}`) }),
-    THUMB2_KERNEL:
-      /thumb|thm|t2/i.test(`${arch} ${config} ${cls}`) ||
-      (!/unk|unsup|refus/i.test(cls) && types.some((type) => THUMB_TYPES.includes(type))),
-  }),
+  /**
+   * A case of Thumb relocations comes from a Thumb-2 kernel, unless it is there to see them refused; a big-endian one
+   * from BE-8, unless it says BE-32, which CPUs with short cache lines have.
+   */
+  replayConfig: ({ arch, config = '', cls = '', types, live }) => {
+    const kernel = `${arch} ${config}`;
+    const be32 = /be-?32/i.test(kernel);
+    const refused = /unk|unsup|refus/i.test(cls);
+    const thumbs = types.some((type) => THUMB_TYPES.includes(type)) && !refused;
+    return {
+      DYNAMIC_FTRACE: live,
+      ...(cls && { CPU_ENDIAN_BE8: !be32 }),
+      ...(be32 && { ARM_L1_CACHE_SHIFT: 5 }),
+      THUMB2_KERNEL: /thumb|t2\b/i.test(kernel) || /thumb|thm/i.test(cls) || thumbs,
+    };
+  },
   /** Below PAGE_OFFSET, less 2 MiB for HIGHMEM; then, with PLTs, vmalloc behind 768 MiB of lowmem. */
   moduleArea: (_, config) => ({
     text: [config.THUMB2_KERNEL === true ? 0xbf80_0000n : 0xbf00_0000n, 0xbfe0_0000n],

@@ -465,5 +465,11 @@ export const ppc64le: Arch = defineArch({
   name: 'ppc64le',
   psABI: 'https://openpowerfoundation.org/specifications/64bitelfabi/',
   orders: ['little'],
-  config: { LIVEPATCH: false, PPC64_ELF_ABI_V2: true, ...ftrace },
+  /** Debian's pages had 64 KiB until bookworm. */
+  config: (version) => ({
+    LIVEPATCH: false,
+    PPC64_ELF_ABI_V2: true,
+    ...ftrace,
+    ...(version === '6.1' && { PAGE_SIZE: 0x1_0000 }),
+  }),
 });
