@@ -32,7 +32,9 @@ export function backendsOf(arches: readonly Arch[]): Backend[] {
       bits: distinct(own.map((a) => (a.is64 ? 64 : 32))),
       orders: distinct(own.flatMap((a) => a.orders)),
       forms: distinct(own.flatMap((a) => a.forms)),
-      handled: Object.fromEntries(versions.map((v) => [v, typesOf(own, v, (row) => row.action !== 'refuse').size])) as Record<Version, number>,
+      handled: Object.fromEntries(
+        versions.map((v) => [v, typesOf(own, v, (row) => row.action !== 'refuse').size]),
+      ) as Record<Version, number>,
       refused: refusedOnly(own, newest),
       hooks: HOOKS.filter((hook) => own.some((a) => a[hook] !== undefined)),
     };
