@@ -4,9 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import { type Exit, exit, type Io, toJson } from './io.ts';
 import type { ArchOptions } from './arch.ts';
+import type { CheckOptions } from './check.ts';
 import type { ExplainOptions } from './explain.ts';
 import type { LayoutOptions } from './layout.ts';
 import type { LoadOptions } from './load.ts';
+import { portCommands } from './port/commands.ts';
 import type { ReplayOptions } from './vectors.ts';
 
 /** Runs the command with its arguments (without `node` and the script) and gives the exit code. Never throws. */
@@ -92,6 +94,43 @@ Examples:
       done(import('./load.ts').then((m) => m.load(files, options, io))),
     );
 
+  profileOptions(
+    subcommand(top, 'check')
+      .description('would every module of a tree load on this kernel, and if not, what stops it?')
+      .argument('<dir...>', 'lib/modules/VERSION, or any folder with modules in it; with --diff OLD NEW'),
+  )
+    .option('--symvers <file>', 'Module.symvers: what the kernel exports; default, the one in the tree')
+    .option('--symbols <file>', "System.map: to tell what is built in and not exported from what isn't there")
+    .option('--jobs <n>', 'threads; default, one for each core')
+    .option('--shard <i/n>', 'one part of n, for a matrix in CI')
+    .addOption(new Option('--reporter <name>', 'default, pretty').choices(['pretty', 'json', 'tap', 'junit', 'github']))
+    .option('--json', 'the same as --reporter json')
+    .option('--output <file>', 'write the report there; default, stdout')
+    .option('--baseline <file>', 'findings that are known and accepted')
+    .option('--write-baseline <file>', 'accept what is found now')
+    .addOption(
+      new Option('--graph <format>', 'print the dependencies instead').choices([
+        'dot',
+        'json',
+        'modules.dep',
+        'modules.symbols',
+      ]),
+    )
+    .option('--diff', 'compare two builds of a tree')
+    .option('--old-symvers <file>', 'with --diff, Module.symvers of the old one')
+    .addHelpText(
+      'after',
+      `${EXITS}
+
+Examples:
+  $ komulator check /lib/modules/6.1.0-56-amd64 --symvers Module.symvers
+  $ komulator check out/lib/modules/6.12.1 --reporter github --baseline known.json
+  $ komulator check --diff old/lib/modules/6.12.1 new/lib/modules/6.12.2`,
+    )
+    .action((dirs: string[], options: CheckOptions) =>
+      done(import('./check.ts').then((m) => m.check(dirs, options, io))),
+    );
+
   kernelOptions(
     subcommand(top, 'explain')
       .description('tell the load of a module as a story, step by step')
@@ -165,6 +204,7 @@ Example:
     .action((files: string[], options: ReplayOptions) =>
       done(import('./vectors.ts').then((m) => m.replayFiles(files, options, io))),
     );
+  portCommands(top, io, done);
   return top;
 }
 

@@ -1,0 +1,94 @@
+/** The threads of a check: started early, so that they are there when the tree is known. */
+import { Worker } from 'node:worker_threads';
+import { type Found, type Job, type Judgement, judgeModules, type JudgeTables, scanModules } from './work.ts';
+import type { Order } from './worker.ts';
+
+type Reply =
+  | { readonly kind: 'found'; readonly found: Found }
+  | { readonly kind: 'judgement'; readonly judgement: Judgement }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'bug'; readonly trace: string };
+
+/** The same file, as source and as it is published. */
+const SCRIPT = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+/** With one job, or where no thread can be had, everything is done in this one. */
+export class Threads {
+  private readonly workers: Worker[] = [];
+  private readonly dead = new Set<Worker>();
+  /** Why there are fewer threads than were asked for. */
+  note: string | undefined;
+
+  constructor(jobs: number) {
+    if (jobs < 2) return;
+    try {
+      for (let n = 0; n < jobs; n++) {
+        const worker = new Worker(SCRIPT, { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+        const dies = (error?: unknown): void => {
+          this.dead.add(worker);
+          if (error instanceof Error) this.note ??= `a thread could not go on: ${error.message}`;
+        };
+        worker.on('error', dies);
+        worker.on('exit', () => dies());
+        this.workers.push(worker);
+      }
+    } catch (error) {
+      this.note = `fewer threads than asked for: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  scan(job: Job, tell: (found: Found) => void): Promise<void> {
+    return this.all(
+      { kind: 'scan', job },
+      () => scanModules(job, tell),
+      (reply) => {
+        if (reply.kind === 'found') tell(reply.found);
+      },
+    );
+  }
+
+  judge(
+    job: Job,
+    tables: JudgeTables,
+    moduleNames: readonly string[],
+    indexes: readonly number[],
+    tell: (judgement: Judgement) => void,
+  ): Promise<void> {
+    return this.all(
+      { kind: 'judge', job, tables, moduleNames, indexes },
+      () => judgeModules(job, tables, moduleNames, indexes, tell),
+      (reply) => {
+        if (reply.kind === 'judgement') tell(reply.judgement);
+      },
+    );
+  }
+
+  /** Threads that die (no memory, no file descriptors) are made good for here. */
+  private async all(order: Order, here: () => Promise<void>, hear: (reply: Reply) => void): Promise<void> {
+    const alive = await Promise.all(this.workers.map((worker) => this.one(worker, order, hear)));
+    if (alive.includes(true)) return;
+    this.workers.length = 0;
+    await here();
+  }
+
+  private one(worker: Worker, order: Order, hear: (reply: Reply) => void): Promise<boolean> {
+    if (this.dead.has(worker)) return Promise.resolve(false);
+    return new Promise((resolve, reject) => {
+      const listen = (reply: Reply): void => {
+        if (reply.kind === 'bug') return reject(new Error(reply.trace));
+        if (reply.kind !== 'done') return hear(reply);
+        worker.off('message', listen);
+        worker.off('exit', died);
+        resolve(true);
+      };
+      const died = (): void => resolve(false);
+      worker.on('message', listen);
+      worker.once('exit', died);
+      worker.postMessage(order);
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
+  }
+}
