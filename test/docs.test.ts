@@ -22,5 +22,5 @@ test('every backend handles as many types as KERNEL-FACTS counts', (t) => {
   const handled = Object.fromEntries(
     backendsOf(arches).map((b) => [b.name, [b.handled['7.2'], b.handled['6.12'], b.handled['6.1']]]),
   );
-  t.deepEqual(handled, counts as Record<string, number[]>);
+  t.deepEqual(handled, Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, [...n]])));
 });
