@@ -6,8 +6,8 @@
 import { STB_WEAK } from '../relocs/elf.ts';
 import { compareVersions, type ModuleView } from '../relocs/module-view.ts';
 import type { Section } from '../relocs/section.ts';
-import { branches, type Branches, goesToSlot, type Slots } from './detours.ts';
-import type { Difference, RelocationAt } from './differences.ts';
+import { type Branches, branches, goesToSlot, pltTarget, type Slots } from './detours.ts';
+import { type Difference, hex, type RelocationAt } from './differences.ts';
 
 /** One place where the two disagree, and what is known about it. */
 export interface Differing {
@@ -49,43 +49,46 @@ const branchOf = (d: Differing): Branches | undefined => {
   return d.relocation !== undefined && found?.types.includes(d.relocation.type) ? found : undefined;
 };
 
-const destination = (d: Differing): bigint => BigInt.asUintN(d.module.format.is64 ? 64 : 32, d.S + d.A);
+/** Where a branch is to lead. */
+const destination = (b: Branches, d: Differing): bigint =>
+  BigInt.asUintN(d.module.format.is64 ? 64 : 32, d.S + d.A - (b.bias ?? 0n));
 
-/** Whether a branch of the kernel leads to `to` by an entry of its PLT. */
-const byPlt = (b: Branches, d: Differing, to: bigint): boolean => {
-  const entry = b.target(d.kernels, d.P);
-  const plt = d.module.sections.find(
-    (s) => b.plt.test(s.name) && entry >= s.sh_addr && entry < s.sh_addr + BigInt(s.sh_size),
-  );
-  return plt !== undefined && b.entry(plt.bytes.subarray(Number(entry - plt.sh_addr)), entry) === to;
-};
+/** What the kernel's branch leads to by an entry of its PLT. */
+const byPlt = (b: Branches, d: Differing): bigint | undefined => pltTarget(b, d.module, b.target(d.kernels, d.P));
+
+const tooFar = (b: Branches, d: Differing): boolean => !b.reaches(BigInt.asIntN(64, destination(b, d) - d.P));
 
 export const causes: readonly Cause[] = [
   {
     name: 'a branch beyond its reach takes a PLT entry of the kernel, a thunk of the linker',
     explains: (d) => {
       const b = branchOf(d);
-      if (b?.thunk === undefined || b.reaches(destination(d) - d.P) || !byPlt(b, d, destination(d))) return false;
-      const at = b.target(d.linked, d.P);
-      return d.linkersAt(at).some((thunk) => b.thunk?.(thunk, at) === destination(d));
+      if (b?.thunk === undefined || !tooFar(b, d) || byPlt(b, d) !== destination(b, d)) return false;
+      return d.linkersAt(b.target(d.linked, d.P)).some((thunk) => b.thunk?.(thunk) === destination(b, d));
     },
   },
   {
-    name: 'a branch beyond its reach takes a PLT entry of the kernel; this linker has no thunks and cuts the distance off',
-    outOfRange: /relocation R_LARCH_B26 out of range/,
+    // riscv: left as it was; s390 and loongarch: the low bits
+    name: 'a branch beyond its reach takes a PLT entry of the kernel; this linker has no thunk and complains',
+    outOfRange: /relocation R_(LARCH_B26|390_PLT32DBL|RISCV_CALL_PLT) out of range/,
     explains: (d) => {
       const b = branchOf(d);
-      if (b === undefined || b.thunk !== undefined) return false;
-      const cut = BigInt.asUintN(64, d.P + BigInt.asIntN(28, destination(d) - d.P));
-      return !b.reaches(destination(d) - d.P) && byPlt(b, d, destination(d)) && b.target(d.linked, d.P) === cut;
+      if (b === undefined || b.thunk !== undefined || !tooFar(b, d)) return false;
+      if (byPlt(b, d) !== destination(b, d)) return false;
+      const { start, end } = d.difference;
+      const untouched = hex(d.unrelocated.subarray(start, end)) === d.difference.right;
+      const bits = d.arch === 'loongarch64' ? 28 : 33;
+      return untouched || BigInt.asUintN(bits, b.target(d.linked, d.P)) === BigInt.asUintN(bits, destination(b, d));
     },
   },
   {
+    // The ADRP of arm64's entry reaches 4 GiB, so that the low 33 bits are right.
     name: 'a call of an absent weak symbol goes to 0 by a PLT entry of the kernel, to the next instruction in lld',
     explains: (d) => {
       const b = branchOf(d);
       if (b === undefined || d.bind !== STB_WEAK || d.S !== 0n || d.A !== 0n) return false;
-      return byPlt(b, d, 0n) && b.target(d.linked, d.P) === d.P + 4n;
+      const to = byPlt(b, d);
+      return to !== undefined && BigInt.asUintN(33, to) === 0n && b.target(d.linked, d.P) === d.P + 4n;
     },
   },
   {
@@ -97,15 +100,13 @@ export const causes: readonly Cause[] = [
     explains: (d) => {
       if (!d.percpu || compareVersions(d.module.version, '7.2') >= 0 || d.relocation === undefined) return false;
       const { start, end } = d.difference;
-      return equal(d.section.bytes.subarray(start, end), d.unrelocated.subarray(start, end));
+      return hex(d.unrelocated.subarray(start, end)) === d.difference.left;
     },
   },
 ];
 
 /** The cause that explains a difference; undefined: none does. */
 export const causeOf = (d: Differing): Cause | undefined => causes.find(({ explains }) => explains(d));
-
-const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 /** Sections that modules bring as placeholders and the architecture makes into tables of its own. */
 const TABLES: Readonly<Record<string, RegExp>> = {

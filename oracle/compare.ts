@@ -3,6 +3,7 @@ import type { Loading } from '../loader/loading.ts';
 import { LoadInfo } from '../loader/load-info.ts';
 import { ELF_ST_BIND, SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA } from '../relocs/elf.ts';
 import { Entries } from '../relocs/entries.ts';
+import { rowFor } from '../relocs/rules.ts';
 import { causeOf, isTable } from './causes.ts';
 import { branches, kernelsGot, slotsOf } from './detours.ts';
 import { type Difference, differences, type RelocationAt } from './differences.ts';
@@ -47,6 +48,8 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
   /** Entries as the file has them: hooks may have sorted them since. */
   const entriesOf = (i: number): Entries => new Entries(m.format, file.shdrs[i]!.sh_type === SHT_RELA, inFile(i));
 
+  /** Types that this kernel passes over (R_RISCV_RELAX). */
+  const isHint = (type: number): boolean => rowFor(rules, type, m.version, m.config)?.action === 'ignore';
   /** The addend; of a branch that holds it in place, how far from S it leads. */
   const addendOf = (r: RelocationAt, bytes: Uint8Array): bigint => {
     const branch = branches[arch];
@@ -93,7 +96,7 @@ export async function compareWithLld(load: Loading, ko: Uint8Array, options: Com
     sections++;
     bytes += right.length;
     for (const difference of differences(ko, index, left, right, rules.info)) {
-      const [relocation, ...others] = difference.relocations;
+      const [relocation, ...others] = difference.relocations.filter(({ type }) => !isHint(type));
       const one = others.length === 0 ? relocation : undefined;
       const sym = one === undefined ? 0 : rules.info.sym(entriesOf(one.section).r_info(one.entry), m.format);
       const rest = left.subarray(one?.r_offset ?? 0);

@@ -8,14 +8,35 @@ export interface Branches {
   readonly types: readonly number[];
   /** True: the addend is in the branch itself. */
   readonly inPlace?: boolean;
+  /** How far S + A lies behind the address that the branch leads to; default, 0. */
+  readonly bias?: bigint;
   readonly reaches: (distance: bigint) => boolean;
   /** Address a branch at P goes to. */
   readonly target: (code: Uint8Array, P: bigint) => bigint;
-  /** Sections with the kernel's entries. */
-  readonly plt: RegExp;
-  /** Address that an entry of the kernel, or a thunk of lld, leads to; undefined when it is none. */
-  readonly entry: (code: Uint8Array, at: bigint) => bigint | undefined;
-  readonly thunk?: (code: Uint8Array, at: bigint) => bigint | undefined;
+  /** Sections with the kernel's entries; undefined: they lie in the text memory, in front of its sections. */
+  readonly plt: RegExp | undefined;
+  /** Address that an entry of the kernel leads to; undefined when it is none. */
+  readonly entry: (code: Uint8Array, at: bigint, m: ModuleView) => bigint | undefined;
+  /** The same for a thunk of lld, where it makes thunks. */
+  readonly thunk?: (code: Uint8Array) => bigint | undefined;
+}
+
+/** Address that the PLT entry at `at` leads to; undefined when there is none. */
+export function pltTarget(b: Branches, m: ModuleView, at: bigint): bigint | undefined {
+  const code = b.plt === undefined ? memoryAt(m, at) : sectionAt(m, b.plt, at);
+  return code && b.entry(code, at, m);
+}
+
+function sectionAt(m: ModuleView, names: RegExp, at: bigint): Uint8Array | undefined {
+  const s = m.sections.find(
+    ({ name, sh_addr, sh_size }) => names.test(name) && at >= sh_addr && at < sh_addr + BigInt(sh_size),
+  );
+  return s?.bytes.subarray(Number(at - s.sh_addr));
+}
+
+function memoryAt(m: ModuleView, at: bigint): Uint8Array | undefined {
+  const memory = Object.values(m.memory).find(({ base, size }) => at >= base && at < base + BigInt(size));
+  return memory?.bytes.subarray(Number(at - memory.base));
 }
 
 const u32 = (code: Uint8Array, at: number): number =>
@@ -23,6 +44,10 @@ const u32 = (code: Uint8Array, at: number): number =>
 const u64 = (code: Uint8Array, at: number): bigint => (BigInt(u32(code, at + 4)) << 32n) | BigInt(u32(code, at));
 const within = (bits: number) => (distance: bigint) => BigInt.asIntN(bits, distance) === BigInt.asIntN(64, distance);
 const isLike = (insn: number, mask: number, wanted: number): boolean => (insn & mask) >>> 0 === wanted;
+
+/** What auipc and the I-type behind it add to the address. */
+const auipcPair = (code: Uint8Array): bigint =>
+  BigInt(u32(code, 0) & ~0xfff) + BigInt.asIntN(12, BigInt(u32(code, 4) >>> 20));
 
 /** ldr pc, [pc, #imm]: the word it loads. */
 const loadPc = (code: Uint8Array): bigint | undefined => {
@@ -84,6 +109,32 @@ export const branches: Readonly<Record<string, Branches>> = {
       return BigInt.asUintN(64, base + BigInt.asIntN(18, BigInt((jirl >>> 10) & 0xffff) << 2n));
     },
   },
+  riscv64: {
+    types: [19], // CALL_PLT
+    reaches: (distance) => distance >= -0x8000_0800n && distance < 0x7fff_f800n,
+    target: (code, P) => BigInt.asUintN(64, P + auipcPair(code)),
+    plt: /^\.plt$/,
+    /** auipc t0; ld t1, (t0); jr t1 */
+    entry: (code, at, m) => {
+      const isEntry =
+        isLike(u32(code, 0), 0xfff, 0x297) && isLike(u32(code, 4), 0xf_ffff, 0x2_b303) && u32(code, 8) === 0x3_0067;
+      const slot = isEntry ? sectionAt(m, /^\.got\.plt$/, BigInt.asUintN(64, at + auipcPair(code))) : undefined;
+      return slot && u64(slot, 0);
+    },
+  },
+  s390x: {
+    types: [20], // PLT32DBL
+    bias: 2n,
+    reaches: within(33),
+    target: (code, P) =>
+      BigInt.asUintN(64, P - 2n + 2n * BigInt(new DataView(code.buffer, code.byteOffset, 4).getInt32(0))),
+    plt: undefined,
+    /** basr %r1,0; lg %r1,12(%r1); br %r1 or a jump to the thunk; the address */
+    entry: (code) => {
+      const view = new DataView(code.buffer, code.byteOffset, 22);
+      return view.getUint32(0) === 0x0d10_e310 && view.getUint32(4) === 0x100c_0004 ? view.getBigUint64(14) : undefined;
+    },
+  },
 };
 
 /** Whether an instruction that loads from the GOT means the slot at an address. */
@@ -100,6 +151,12 @@ const loads: Readonly<Record<string, Readonly<Record<number, Loads>>>> = {
       return slot === BigInt.asUintN(64, P - A + 2n * BigInt(halfwords));
     },
   },
+  riscv64: {
+    // GOT_HI20: auipc
+    20: (code, { P }, slot) => BigInt(u32(code, 0) & ~0xfff) === (BigInt.asIntN(64, slot - P + 0x800n) >> 12n) << 12n,
+    // PCREL_LO12_I: S is the place of the auipc.
+    24: (code, { S }, slot) => BigInt(u32(code, 0) >>> 20) === BigInt.asUintN(12, slot - S),
+  },
   loongarch64: {
     // GOT_PC_HI20: pcalau12i, whose low part is signed
     75: (code, { P }, slot) => {
@@ -111,12 +168,18 @@ const loads: Readonly<Record<string, Readonly<Record<number, Loads>>>> = {
   },
 };
 
-/** Whether both sides load from a slot of their GOT that holds S. */
+/** Types whose S is not what the slot holds, but the place of the instruction they belong to. */
+const lowParts: Readonly<Record<string, readonly number[]>> = { riscv64: [24] };
+
+/** Whether both sides load the same from a slot of their GOT: S, where the type says so. */
 export function goesToSlot(d: Differing): boolean {
-  const means = d.relocation === undefined ? undefined : loads[d.arch]?.[d.relocation.type];
+  const type = d.relocation?.type ?? -1;
+  const means = loads[d.arch]?.[type];
   if (means === undefined) return false;
-  const side = (slots: Slots, code: Uint8Array): boolean => (slots.get(d.S) ?? []).some((slot) => means(code, d, slot));
-  return side(d.kernelsSlots, d.kernels) && side(d.linkersSlots, d.linked);
+  const side = (slots: Slots, code: Uint8Array, value: bigint): boolean =>
+    (slots.get(value) ?? []).some((slot) => means(code, d, slot));
+  const values = lowParts[d.arch]?.includes(type) ? [...d.kernelsSlots.keys()] : [d.S];
+  return values.some((value) => side(d.kernelsSlots, d.kernels, value) && side(d.linkersSlots, d.linked, value));
 }
 
 /** Addresses of the slots of a GOT by what they hold. */

@@ -120,6 +120,7 @@ function offsetOf(group: readonly RelocationAt[] | undefined): number {
   return group?.[0]?.r_offset ?? 0;
 }
 
-function hex(bytes: Uint8Array): string {
+/** Lower case, no separators. */
+export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
