@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type PortOptions, PortProcess } from './port-process.ts';
 import { type PortSpec, ports } from './ports.ts';
 
@@ -117,7 +118,7 @@ class Build {
         ? join(this.cache, 'build', `${version}-${this.options.arch}-${id}`)
         : resolve(this.options.objects);
     const targets = [...sources.map((path) => path.replace(/\.c$/, '.o')), ...objects];
-    await this.#prepare(folder, targets);
+    await withLock(join(this.cache, 'build', `${id}.lock`), () => this.#prepare(folder, targets));
     const lines = new Map<string, CompileLine>();
     for (const target of targets) lines.set(target, await compileLine(folder, target));
 
@@ -231,6 +232,7 @@ class Build {
       for (const path of line.reads) seen.add(resolve(folder, path));
     }
     for (const name of (await readdir(harness)).toSorted()) seen.add(join(harness, name));
+    seen.add(import.meta.filename);
     for (const path of Object.values(this.options.replace ?? {})) seen.add(resolve(path));
     for (const path of [...seen].toSorted()) {
       hash.update(path).update(await readFile(path).catch(() => ''));
@@ -268,7 +270,8 @@ class Build {
       linked.push(await compile(`${flags} ${near}`, file, source.replaceAll('/', '-').replace(/\.c$/, '')));
     }
     linked.push(await compile(first.flags, join(harness, 'glue.c'), 'glue'));
-    const plain = `${first.flags} -ffreestanding -fno-builtin -fno-tree-loop-distribute-patterns`;
+    const patterns = this.cross.startsWith('-') ? '' : ' -fno-tree-loop-distribute-patterns';
+    const plain = `${first.flags} -ffreestanding -fno-builtin${patterns}`;
     for (const name of ours) linked.push(await compile(plain, join(harness, `${name}.c`), name));
     linked.push(...objects.map((object) => join(folder, object)));
 
@@ -285,7 +288,7 @@ class Build {
 
     const machine = machineFlags(first.flags);
     const lld = this.cross.startsWith('-') ? [`-fuse-ld=lld${this.cross}`] : [];
-    const link = [...lld, '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', ...this.spec.link];
+    const link = [...lld, '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-e,_start', '-Wl,-z,noexecstack', ...this.spec.link];
     const command = [...machine, ...link, '-o', join(work, 'port'), ...linked, ...(this.spec.libgcc ? ['-lgcc'] : [])];
     const made = await execute(this.cc, command, folder);
     if (made.status !== 0) throw new BuildError(`the port does not link:\n${tail(made.text)}`);
@@ -372,6 +375,36 @@ function execute(program: string, args: readonly string[], cwd?: string): Promis
       });
     });
   });
+}
+
+/** One process at a time configures a build folder. The lock of a process that has died is taken over. */
+async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  await mkdir(dirname(path), { recursive: true });
+  for (;;) {
+    try {
+      await writeFile(path, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+    const owner = Number(await readFile(path, 'utf8').catch(() => ''));
+    if (owner > 0 && !isAlive(owner)) await rm(path, { force: true });
+    else await sleep(200);
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 /** The end of a long text: compilers say what matters last, or at least all of it within this. */

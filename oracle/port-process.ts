@@ -35,8 +35,10 @@ export class PortError extends Error {
 
 /** How much of what the port writes to stderr is kept, in characters. */
 const STDERR_KEPT = 16_384;
-/** Deaths one after the other, before the first outcome of a child, after which the port is taken for broken. */
+/** Children one after the other that left without an outcome, after which the port is taken for broken. */
 const SPURIOUS_DEATHS = 3;
+/** Children that died of a signal before there was any outcome at all, after which the port is taken for broken. */
+const STILLBORN = 10;
 
 /** What a running child is waiting for. */
 interface Running {
@@ -54,6 +56,8 @@ export class PortProcess {
   #running: Running | undefined;
   #stderr = '';
   #sequence = 0;
+  #answered = false;
+  #stillborn = 0;
 
   constructor(options: PortOptions) {
     const { command, timeLimit = 5000, outputLimit = 16 * 1024 * 1024, batch = 64, cwd } = options;
@@ -141,6 +145,7 @@ export class PortProcess {
       const read = unpackOutcome(running.buffer, sequence);
       if (read === undefined) return undefined;
       running.buffer = running.buffer.subarray(read.length);
+      this.#answered = true;
       return read.outcome;
     } catch (error) {
       if (!(error instanceof PortProtocolError)) throw error;
@@ -152,6 +157,10 @@ export class PortProcess {
   #death(running: Running): PortOutcome | undefined {
     this.#running = undefined;
     const { code, signal } = running.ended ?? { code: null, signal: null };
+    if (!this.#answered && code !== 0 && ++this.#stillborn === STILLBORN) {
+      const how = signal ?? `exit code ${code}`;
+      throw new PortError(`the port dies in every case (${how}): ${this.#options.command.join(' ')}`, this.#stderr);
+    }
     if (signal !== null) return died(`signal ${constants.signals[signal]}`);
     // A shell, or qemu-user in some builds, turns the signal of its child into 128 + number.
     if (code !== null && code > 128) return died(`signal ${code - 128}`);

@@ -306,7 +306,7 @@ void port_unmap(port_addr at, port_addr size)
 	call(__NR_munmap, (long)at, (long)size, 0, 0, 0, 0);
 }
 
-#ifdef __ARCH_HAS_SA_RESTORER
+#ifdef SA_RESTORER
 /* Nobody returns from the handler; x86 wants an address all the same. */
 static void never(void)
 {
@@ -318,7 +318,7 @@ void port_catch(int number, void (*handler)(int))
 {
 	struct sigaction action = {
 		.sa_handler = handler,
-#ifdef __ARCH_HAS_SA_RESTORER
+#ifdef SA_RESTORER
 		.sa_flags = SA_NODEFER | SA_RESTORER,
 		.sa_restorer = never,
 #else
