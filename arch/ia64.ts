@@ -282,9 +282,9 @@ const byType = new Map<number, string>(Object.entries(names).map(([name, type]) 
 const nameOf = (type: number): string => byType.get(type) ?? '?';
 
 function row(type: number, calc: Calculation, format: Format, first: readonly Check[] = []): Row {
-  const { field, checks, write, branch: inBundles } = format;
+  const { field: at, checks, write, branch: inBundles } = format;
   const value = inBundles ? calculation(`(${calc.formula}) / 16`, (r) => r.long(calc.value(r)) / 16n) : calc;
-  return howto(type, value, field, [...first, ...checks], { ...(write && { write }) });
+  return howto(type, value, at, [...first, ...checks], { ...(write && { write }) });
 }
 
 /** The value has been calculated, with the entries it takes, when its format turns out to be none that the kernel has. */
@@ -341,13 +341,13 @@ function decode(type: number): Row {
 
 /** A number that nobody has named is done as its bits say. */
 function unnamed(r: Site): Verdict | undefined {
-  const row = { ...decode(r.type), name: '?' };
-  if (row.refusal !== undefined) return row.refusal(r);
-  const value = r.long(row.calc.value(r));
-  const failed = row.checks.find((check) => !check.passes(value, row, r));
+  const decoded = { ...decode(r.type), name: '?' };
+  if (decoded.refusal !== undefined) return decoded.refusal(r);
+  const value = r.long(decoded.calc.value(r));
+  const failed = decoded.checks.find((check) => !check.passes(value, decoded, r));
   if (failed !== undefined) return failed.refusal!(r, value);
-  if (row.write !== undefined) row.write(r, value);
-  else r.insert(row.field, value);
+  if (decoded.write !== undefined) decoded.write(r, value);
+  else r.insert(decoded.field, value);
   return undefined;
 }
 

@@ -43,7 +43,7 @@ export interface Field {
 }
 
 /** The addend that the word in place is for SHT_REL. */
-export const addendOf = (field: Field, word: bigint): bigint => field.addend?.(word) ?? field.extract(word);
+export const addendOf = (of: Field, word: bigint): bigint => of.addend?.(word) ?? of.extract(word);
 
 export interface FieldOptions {
   readonly name?: string;
