@@ -1,7 +1,8 @@
 /** --dump: a folder per module with its layout and the final bytes of every section. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileError } from './file-error.ts';
+import { existsSync } from 'node:fs';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoOf, fileError } from './file-error.ts';
 import type { Attempt } from './attempt.ts';
 import { toJson } from './io.ts';
 import { placedSections } from './sections.ts';
@@ -13,10 +14,21 @@ const safe = (name: string): string =>
     .replace(/^\.+$/, '_')
     .slice(0, 100);
 
+/** `mkdir -p`. Node's own never ends where making a folder says ENOENT though the one above is there, as in /proc. */
+async function makeFolder(dir: string): Promise<void> {
+  const above = dirname(dir);
+  if (above !== dir && !existsSync(above)) await makeFolder(above);
+  try {
+    await mkdir(dir);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST' || !(await stat(dir)).isDirectory()) throw error;
+  }
+}
+
 /** Makes the folder, so that one that cannot be written to is noticed before the work. Throws InputError. */
 export async function openDump(dir: string): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true });
+    await makeFolder(dir);
   } catch (error) {
     throw fileError(dir, error);
   }
@@ -33,7 +45,7 @@ export async function dump(dir: string, { module: m, percpu }: Attempt): Promise
   }));
   let path = folder;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     for (const s of sections) {
       path = join(folder, s.file);
       await writeFile(path, s.region === 'percpu' ? (percpu ?? new Uint8Array(0)) : m.sections[s.index]!.bytes);
