@@ -121,6 +121,12 @@ export const rangesHold: Law = {
       const { row, site } = bench;
       const value = signedWord(site.format, wanted);
       if (value !== wanted) return;
+      for (const check of row.checks) {
+        const range = check.range?.(row, site.format.is64);
+        const inside = range !== undefined && value >= range[0] && value <= range[1];
+        if (range !== undefined && check.passes(value, row, site) !== inside)
+          broken(arch, row, value, word, `its check and its range, ${hex(range[0])} … ${hex(range[1])}, disagree`);
+      }
       const S = symbolFor(bench, word, value);
       if (S === undefined) return;
       set(bench, word, S);
