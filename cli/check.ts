@@ -1,4 +1,5 @@
 /** `komulator check`: every module of a tree, linked. */
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Vendor } from '../loader/kernel.ts';
 import type { Version } from '../relocs/module-view.ts';
@@ -6,6 +7,7 @@ import { withBaseline, writeBaseline } from './check/baseline.ts';
 import type { GraphFormat } from './check/depmod.ts';
 import { report, type Reporter } from './check/reporters.ts';
 import { runCheck, type RunOptions } from './check/run-check.ts';
+import { fileError } from './file-error.ts';
 import { type Exit, exit, type Io } from './io.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -61,9 +63,19 @@ export async function check(dirs: readonly string[], options: CheckOptions, io: 
   }
   const baseline = options.writeBaseline ?? options.baseline;
   if (baseline !== undefined) result = withBaseline(result, baseline);
-  for (const line of report(reporter, result, io.paint)) io.print(line);
+  const lines = report(reporter, result, options.output === undefined ? io.paint : (_, text) => text);
+  if (options.output === undefined) for (const line of lines) io.print(line);
+  else write(options.output, lines);
   if (result.interrupted) return exit.interrupted;
   return result.failed.length > 0 ? exit.findings : exit.well;
+}
+
+function write(file: string, lines: readonly string[]): void {
+  try {
+    writeFileSync(file, `${lines.join('\n')}\n`);
+  } catch (error) {
+    throw fileError(file, error);
+  }
 }
 
 function jobsOf(text: string | undefined): number {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command `komulator`. Nothing but the wiring to the process; what it does begins in run.ts. */
+import { writeSync } from 'node:fs';
 import { exit, processIo } from './io.ts';
 import { run } from './run.ts';
 
@@ -12,7 +13,13 @@ process.on('SIGINT', () => {
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    // Nothing of what was to be said can be relied on: a full disk is no good end.
+    try {
+      writeSync(2, `error: the output cannot be written: ${error.message}\n`);
+    } catch {
+      // Nor can this.
+    }
+    process.exit(exit.wrongUse);
   });
 }
 process.exitCode = await run(process.argv.slice(2), io);

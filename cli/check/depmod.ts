@@ -1,4 +1,6 @@
 /** modules.dep and modules.symbols as depmod writes them, and the graph for other programs. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Checked } from './run-check.ts';
 import { toJson } from '../io.ts';
 import { depmodOrder } from './graph.ts';
@@ -19,11 +21,21 @@ export function graphText(format: GraphFormat, checked: Checked): string {
   }
 }
 
-/** A line for each module; the order of modules is that of the paths, that of dependencies depmod's. */
-function modulesDep({ paths, graph }: Checked): string {
-  return depmodOrder(graph)
-    .map((all, i) => `${paths[i]}:${all.map((other) => ` ${paths[other]}`).join('')}`)
-    .join('\n');
+/** Modules and their dependencies in depmod's order. */
+function modulesDep({ paths, graph, result }: Checked): string {
+  const order = buildOrder(paths, join(result.dir, 'modules.order'));
+  const dependencies = depmodOrder(graph, order);
+  return order.map((i) => `${paths[i]}:${dependencies[i]!.map((other) => ` ${paths[other]}`).join('')}`).join('\n');
+}
+
+/** The modules in the order of modules.order, which is that of the build; those that it does not name come last. */
+function buildOrder(paths: readonly string[], file: string): number[] {
+  const all = paths.map((_, i) => i);
+  if (!existsSync(file)) return all;
+  const bare = (path: string): string => path.replace(/\.(gz|xz|zst)$/, '').replace(/\.o$/, '.ko');
+  const rank = new Map(readFileSync(file, 'latin1').split('\n').map((path, i) => [bare(path), i]));
+  const rankOf = (i: number): number => rank.get(bare(paths[i]!)) ?? Infinity;
+  return all.toSorted((a, b) => (rankOf(a) === rankOf(b) ? a - b : rankOf(a) - rankOf(b)));
 }
 
 function modulesSymbols({ paths, link, names }: Checked): string {

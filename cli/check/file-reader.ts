@@ -1,8 +1,12 @@
 /** Module files one after the other through one buffer; many .xz at once through one `xz`. */
-import { closeSync, openSync, readSync, fstatSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, fstatSync } from 'node:fs';
 import { detectCompression } from '../../loader/compression.ts';
+import { InputError } from '../../loader/input-error.ts';
 import { errnoOf, fileError } from '../file-error.ts';
 import { checkStats, decompressModule } from '../module-file.ts';
+
+/** A pipe without a writer must not hold up the rest. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** How long to wait for others to close files, all in all, in milliseconds. */
 const PATIENCE = 2000;
@@ -40,6 +44,7 @@ export class FileReader {
         this.buffer = larger;
       }
     } catch (error) {
+      if (!(error instanceof InputError)) checkStats(path, fstatSync(file));
       throw fileError(path, error);
     } finally {
       closeSync(file);
@@ -55,7 +60,7 @@ export class FileReader {
   private open(path: string): number {
     for (;;) {
       try {
-        return openSync(path, 'r');
+        return openSync(path, FLAGS);
       } catch (error) {
         const code = errnoOf(error);
         if ((code !== 'EMFILE' && code !== 'ENFILE') || this.patience <= 0) throw fileError(path, error);

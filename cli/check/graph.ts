@@ -46,31 +46,27 @@ export function circles({ count, uses }: Graph): number[][] {
 
 /**
  * All direct and indirect dependencies of each module in depmod's order, which is one for the whole tree: users before
- * what they use, the module that became free of users last being taken first.
+ * what they use; of those that nobody uses any more the one that came to it last goes first, and what it uses loses it as
+ * a user in the order of first use. `order`: the modules as modules.order has them.
  */
-export function depmodOrder({ count, uses }: Graph): number[][] {
+export function depmodOrder({ count, uses }: Graph, order: readonly number[]): number[][] {
   const users = new Int32Array(count);
   for (const list of uses) for (const other of list) users[other]!++;
-  const free: number[] = [];
-  for (let i = 0; i < count; i++) if (users[i] === 0) free.push(i);
+  const free = order.filter((i) => users[i] === 0);
   const place = new Int32Array(count).fill(count);
   let taken = 0;
   for (let i = free.pop(); i !== undefined; i = free.pop()) {
     place[i] = taken++;
-    for (const other of sorted(uses[i]!)) if (--users[other]! === 0) free.push(other);
+    for (const other of uses[i]!) if (--users[other]! === 0) free.push(other);
   }
-  const all: number[][] = [];
-  for (let i = 0; i < count; i++) {
+  return uses.map((list) => {
     const seen = new Set<number>();
-    const waiting = [...uses[i]!];
+    const waiting = [...list];
     for (let other = waiting.pop(); other !== undefined; other = waiting.pop()) {
       if (seen.has(other)) continue;
       seen.add(other);
       waiting.push(...uses[other]!);
     }
-    all.push([...seen].toSorted((a, b) => place[a]! - place[b]!));
-  }
-  return all;
+    return [...seen].toSorted((a, b) => place[a]! - place[b]!);
+  });
 }
-
-const sorted = (list: readonly number[]): readonly number[] => list;

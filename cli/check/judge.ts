@@ -53,7 +53,7 @@ export interface Accepted {
 }
 
 /** Room for one module at the end of an area. */
-const SPAN = 0x400_0000n;
+const SPAN = 0x1000_0000n;
 
 export class Judge {
   private readonly kernel: Kernel;

@@ -61,19 +61,23 @@ export async function runCheck(dir: string, options: RunOptions, io: Io): Promis
 /** SIGINT once ends the check with what has been done; twice ends the process. */
 class Interrupt {
   private readonly listener: () => void;
+  /** Who would end the process at once. */
+  private readonly others = process.listeners('SIGINT');
   happened = false;
 
   constructor(control: Int32Array) {
     this.listener = () => {
       this.happened = true;
       Atomics.store(control, STOP, 1);
-      process.off('SIGINT', this.listener);
+      this.close();
     };
+    process.removeAllListeners('SIGINT');
     process.on('SIGINT', this.listener);
   }
 
   close(): void {
     process.off('SIGINT', this.listener);
+    for (const other of this.others) if (!process.listeners('SIGINT').includes(other)) process.on('SIGINT', other);
   }
 }
 
