@@ -17,7 +17,7 @@ export interface Io {
 }
 
 /** Exit codes of the command. */
-export const exit = { well: 0, findings: 1, wrongUse: 2, bug: 70, interrupted: 130 } as const;
+export const exit = { well: 0, findings: 1, wrongUse: 2, unavailable: 3, bug: 70, interrupted: 130 } as const;
 export type Exit = (typeof exit)[keyof typeof exit];
 
 const colours = (stream: NodeJS.WriteStream): boolean =>

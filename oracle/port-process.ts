@@ -40,6 +40,9 @@ const SPURIOUS_DEATHS = 3;
 /** Children that died of a signal before there was any outcome at all, after which the port is taken for broken. */
 const STILLBORN = 10;
 
+/** Milliseconds that the first case of a child may take longer, for starting it on a machine that has much to do. */
+const START_LIMIT = 10_000;
+
 /** What a running child is waiting for. */
 interface Running {
   readonly child: ChildProcess;
@@ -49,6 +52,8 @@ interface Running {
   wake: () => void;
   ended: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined;
   failure: Error | undefined;
+  /** It has given an outcome, so it is up. */
+  answered: boolean;
 }
 
 export class PortProcess {
@@ -121,10 +126,13 @@ export class PortProcess {
   /** The next outcome, or undefined when the child ended by exit() without one. */
   async #outcome(running: Running, sequence: number): Promise<PortOutcome | undefined> {
     const { timeLimit, outputLimit } = this.#options;
-    const deadline = performance.now() + timeLimit;
+    const deadline = performance.now() + timeLimit + (running.answered ? 0 : START_LIMIT);
     for (;;) {
       const read = this.#read(running, sequence);
-      if (read !== undefined) return read;
+      if (read !== undefined) {
+        running.answered = true;
+        return read;
+      }
       if (running.failure !== undefined) throw running.failure;
       if (running.buffer.length > outputLimit) return this.#kill(running, 'flood');
       if (running.ended !== undefined) return this.#death(running);
@@ -198,6 +206,7 @@ export class PortProcess {
       wake: () => {},
       ended: undefined,
       failure: undefined,
+      answered: false,
     };
     child.on('error', (error) => {
       running.failure = new PortError(`cannot start the port: ${error.message}`);

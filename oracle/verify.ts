@@ -4,12 +4,17 @@
  */
 import fc from 'fast-check';
 import { type CaseRange, cases } from '../testing/generate.ts';
-import { Coverage, type Ways } from '../testing/coverage.ts';
+import { Coverage } from '../testing/coverage.ts';
 import { compare, type Difference, type Outcome, run } from '../testing/replay.ts';
 import type { Vector } from '../testing/vector.ts';
-import type { PortProcess } from './port-process.ts';
+import { type PortCase, PortError, type PortOutcome } from './port-process.ts';
 import { type RelocationFacts, relocationFacts } from './relocation-facts.ts';
 import { expectOf, portCaseOf } from './vector-case.ts';
+
+/** PortProcess, or what answers like one. */
+export interface Port {
+  run(cases: readonly PortCase[]): Promise<PortOutcome[]>;
+}
 
 export interface VerifyOptions extends CaseRange {
   /** Cases to be run. */
@@ -22,8 +27,8 @@ export interface VerifyOptions extends CaseRange {
   readonly shrinkTime?: number;
   /** Told after every batch how far it is. */
   readonly progress?: (done: number, runs: number) => void;
-  /** Given every case with what the port did. */
-  readonly each?: (vector: Vector, ways: Ways) => void;
+  /** Told after every successful shrink. */
+  readonly shrinking?: (shrinks: number) => void;
 }
 
 /** Where reference and port part. */
@@ -70,12 +75,13 @@ export const CHUNK = 1000;
 const BATCH = 64;
 
 /** Runs the cases; stops at the first disagreement, shrunk. Throws PortError when the port cannot be run. */
-export async function verify(port: PortProcess, options: VerifyOptions): Promise<Verdict> {
+export async function verify(asked: Port, options: VerifyOptions): Promise<Verdict> {
   const started = performance.now();
   // Seeds are 32 bits and signed.
   const seed = options.seed ?? Date.now() & 0x3fff_ffff;
   const tally = new Tally(options.arch.is64);
   const arbitrary = cases(options);
+  const port = new Warm(asked, options);
   const verdict = (runs: number, disagreement?: Disagreement): Verdict => {
     const { reached, coverage, endings } = tally;
     return { seed, runs, reached, coverage, endings, milliseconds: performance.now() - started, disagreement };
@@ -92,13 +98,12 @@ export async function verify(port: PortProcess, options: VerifyOptions): Promise
     const list = fc.sample(arbitrary, { seed: chunkSeed, numRuns: Math.min(CHUNK, options.runs - done) });
     for (let i = 0; i < list.length; i += BATCH) {
       const batch = list.slice(i, i + BATCH);
-      for (const [n, asked] of (await askAll(port, batch, chunk % 4 !== 3, tally.coverage)).entries()) {
-        tally.add(asked);
-        options.each?.(asked.vector, tally.coverage.reached);
-        if (asked.differences.length > 0) {
+      for (const [n, both] of (await askAll(port, batch, chunk % 4 !== 3, tally.coverage)).entries()) {
+        tally.add(both);
+        if (both.differences.length > 0) {
           const path = String(i + n);
           const shrunk = await shrink(port, options, arbitrary, chunkSeed, path);
-          return verdict(done + n + 1, shrunk ?? found(asked, chunkSeed, path, 0, false));
+          return verdict(done + n + 1, shrunk ?? found(both, chunkSeed, path, 0, false));
         }
       }
       done += batch.length;
@@ -106,6 +111,21 @@ export async function verify(port: PortProcess, options: VerifyOptions): Promise
     }
   }
   return verdict(done);
+}
+
+/** Puts an empty case in front of others: a port may have to be started for it, which is no fault of the next. */
+class Warm implements Port {
+  private readonly port: Port;
+  private readonly empty: PortCase;
+
+  constructor(port: Port, range: CaseRange) {
+    this.port = port;
+    this.empty = portCaseOf(fc.sample(cases({ ...range, most: 0 }), { seed: 0, numRuns: 1 })[0]!);
+  }
+
+  async run(given: readonly PortCase[]): Promise<PortOutcome[]> {
+    return (await this.port.run([this.empty, ...given])).slice(1);
+  }
 }
 
 /** The first number of a path: which case of a seed it starts from. */
@@ -138,14 +158,9 @@ interface Asked {
 }
 
 /** Asks both at once. Traced, the reference interprets its rows; otherwise it runs its compiled loop. */
-async function askAll(
-  port: PortProcess,
-  given: readonly Vector[],
-  traced: boolean,
-  coverage?: Coverage,
-): Promise<Asked[]> {
+async function askAll(port: Port, given: readonly Vector[], traced: boolean, coverage?: Coverage): Promise<Asked[]> {
   const packed = given.map(portCaseOf);
-  const answers = port.run(packed);
+  const answers = answersOf(port, packed);
   // The port works while the reference does; if it fails, that is told below.
   answers.catch(() => {});
   const outcomes = given.map((v) => run(v, traced ? (coverage ?? { relocation: () => {} }) : undefined));
@@ -153,6 +168,41 @@ async function askAll(
     const vector = { ...given[i]!, expect: expectOf(given[i]!, answer) };
     return { vector, outcome: outcomes[i]!, differences: differencesOf(vector, outcomes[i]!) };
   });
+}
+
+/**
+ * The outcomes of cases. A port that says nothing of use about one of them has crashed in it; one that says nothing of use
+ * about any of several cannot be run, which is thrown.
+ */
+async function answersOf(port: Port, packed: readonly PortCase[]): Promise<PortOutcome[]> {
+  let failure: unknown;
+  try {
+    return await port.run(packed);
+  } catch (error) {
+    if (!(error instanceof PortError)) throw error;
+    failure = error;
+  }
+  const outcomes: PortOutcome[] = [];
+  let useless = 0;
+  for (const c of packed) {
+    try {
+      outcomes.push(...(await port.run([c])));
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      if (++useless > 3 && useless > outcomes.length / 2) throw failure;
+      const crash = error.message.split('\n')[0] ?? 'no outcome';
+      outcomes.push({
+        ret: 'crash',
+        stage: undefined,
+        crash,
+        warns: 0,
+        log: '',
+        sections: new Map(),
+        extra: new Map(),
+      });
+    }
+  }
+  return outcomes;
 }
 
 /** A port that died took its log with it. */
@@ -163,7 +213,7 @@ function differencesOf(vector: Vector, outcome: Outcome): Difference[] {
 }
 
 /** Both ways of the reference against the port, one case. */
-async function askBoth(port: PortProcess, given: Vector): Promise<Asked> {
+async function askBoth(port: Port, given: Vector): Promise<Asked> {
   const [traced] = await askAll(port, [given], true);
   if (traced!.differences.length > 0) return traced!;
   const outcome = run(given);
@@ -172,7 +222,7 @@ async function askBoth(port: PortProcess, given: Vector): Promise<Asked> {
 
 /** The smallest case from a path on, or undefined when the case agrees. */
 async function shrink(
-  port: PortProcess,
+  port: Port,
   options: VerifyOptions,
   arbitrary: fc.Arbitrary<Vector>,
   seed: number,
@@ -180,12 +230,14 @@ async function shrink(
 ): Promise<Disagreement | undefined> {
   const deadline = performance.now() + (options.shrinkTime ?? 60_000);
   let smallest: Asked | undefined;
+  let shrinks = 0;
   // The first case has to be looked at whatever time it takes.
   const property = fc.asyncProperty(arbitrary, async (v) => {
     if (smallest !== undefined && performance.now() > deadline) return true;
     const asked = await askBoth(port, v);
     if (asked.differences.length === 0) return true;
     smallest = asked;
+    options.shrinking?.(shrinks++);
     return false;
   });
   const result = await fc.check(property, { seed, path, numRuns: 1, endOnFailure: false });

@@ -1,0 +1,153 @@
+/** What `port verify` and `port record` ask: a port built from a kernel tree, or any command, and cases it can take. */
+import { type Arch, arches } from '../../arch/index.ts';
+import { BuildError, buildPort } from '../../oracle/build.ts';
+import { PortProcess } from '../../oracle/port-process.ts';
+import { type PortSpec, ports, withoutPort } from '../../oracle/ports.ts';
+import { type Version, versions } from '../../relocs/module-view.ts';
+import type { CaseRange } from '../../testing/generate.ts';
+import type { Io } from '../io.ts';
+import { UsageError, unknown } from '../usage-error.ts';
+
+/** Options that say which port. */
+export interface PortOptions {
+  readonly arch?: string;
+  readonly kernelTree?: string;
+  readonly exec?: string;
+  readonly kernel?: Version;
+  readonly endian?: 'little' | 'big';
+  readonly cc?: string;
+  readonly objects?: string;
+  readonly timeLimit?: string;
+  readonly type?: readonly string[];
+}
+
+export interface OpenPort {
+  /** As the port is called: 'mipsel'. */
+  readonly name: string;
+  readonly process: PortProcess;
+  readonly range: CaseRange;
+  /** What is run, for people. */
+  readonly what: string;
+  /** The options to say the same again. */
+  readonly again: string;
+}
+
+/** The registry's architecture of a port: 'mips' of 'mipsel'. */
+const archNamed = (name: string): Arch | undefined =>
+  arches.find((a) => a.name === name) ?? arches.find((a) => a.name === name.replace(/(el|le|eb|be)$/, ''));
+
+/** Names that --arch takes. */
+const names = (): string[] => [...new Set([...Object.keys(ports), ...arches.map((a) => a.name)])];
+
+const LOW: readonly bigint[] = [0x2000_0000n, 0x3000_0000n];
+
+/** Throws UsageError, BuildError. */
+export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> {
+  const { exec, kernelTree } = options;
+  if (options.arch === undefined) throw new UsageError('--arch NAME is missing: which architecture is it?');
+  const arch = archNamed(options.arch);
+  if (arch === undefined) throw unknown('architecture', options.arch, names());
+  if ((exec === undefined) === (kernelTree === undefined))
+    throw new UsageError("give either --kernel-tree DIR, to build the kernel's own handlers, or --exec CMD");
+  const spec = ports[options.arch];
+  const timeLimit = positive('--time-limit', options.timeLimit, 5000);
+  const { command, version, what } =
+    exec === undefined
+      ? await built(options, options.arch, kernelTree!, io)
+      : { command: ['sh', '-c', `exec ${exec}`] as const, version: options.kernel ?? '7.2', what: exec };
+  const little = littleOf(options, arch, spec);
+  const range: CaseRange = {
+    arch,
+    version,
+    little,
+    bases: spec?.arenas ?? LOW,
+    ...(options.arch.includes('mips64') && { form: 'RELA' }),
+    ...(spec !== undefined && spec.variants.length > 0 && { variants: spec.variants }),
+    ...(spec?.dp !== undefined && { dp: spec.dp }),
+    ...(options.type !== undefined && { types: options.type.map((type) => typeNumber(arch, type)) }),
+  };
+  const again = [
+    exec === undefined ? `--kernel-tree ${quote(kernelTree!)}` : `--exec ${quote(exec)}`,
+    `--arch ${options.arch} --kernel ${version}`,
+    ...(options.endian === undefined ? [] : [`--endian ${options.endian}`]),
+    ...(options.cc === undefined ? [] : [`--cc ${quote(options.cc)}`]),
+    ...(options.objects === undefined ? [] : [`--objects ${quote(options.objects)}`]),
+    ...(options.timeLimit === undefined ? [] : [`--time-limit ${options.timeLimit}`]),
+    ...(options.type === undefined ? [] : [`--type ${options.type.join(' ')}`]),
+  ].join(' ');
+  return { name: options.arch, process: new PortProcess({ command, timeLimit }), range, what, again };
+}
+
+async function built(
+  options: PortOptions,
+  arch: string,
+  kernelTree: string,
+  io: Io,
+): Promise<{ command: readonly [string, ...string[]]; version: Version; what: string }> {
+  const port = await build({ ...options, arch, kernelTree }, io);
+  const version = options.kernel ?? versions.find((v) => v === port.version);
+  if (version === undefined)
+    throw new UsageError(
+      `${kernelTree} is ${port.version}, of which there is no profile: --kernel chooses ${versions.join(', ')} to compare it with`,
+    );
+  return { command: port.command, version, what: `the handlers of ${kernelTree} (${port.compiler})` };
+}
+
+/** buildPort() with words for people. */
+export async function build(
+  options: Pick<PortOptions, 'cc' | 'objects'> & { readonly arch: string; readonly kernelTree: string },
+  io: Io,
+): ReturnType<typeof buildPort> {
+  const { arch, kernelTree, cc, objects } = options;
+  if (ports[arch] === undefined) {
+    const why = withoutPort[arch];
+    if (why !== undefined) throw new BuildError(`no port of ${arch}: ${why}. --exec CMD takes one of your own`);
+    throw unknown('port', arch, Object.keys(ports));
+  }
+  return buildPort({
+    arch,
+    kernelTree,
+    ...(cc !== undefined && { cc }),
+    ...(objects !== undefined && { objects }),
+    log: (line) => io.complain(line),
+  });
+}
+
+function littleOf({ endian, arch: name }: PortOptions, arch: Arch, spec: PortSpec | undefined): boolean {
+  if (endian === undefined) return spec?.little ?? arch.orders[0] === 'little';
+  if (!arch.orders.includes(endian))
+    throw new UsageError(`--endian ${endian}: ${name} is ${arch.orders.join(' or ')}-endian`);
+  return endian === 'little';
+}
+
+/** A type by number, or by name with or without its prefix. */
+function typeNumber(arch: Arch, wanted: string): number {
+  if (/^\d+$/.test(wanted)) return Number(wanted);
+  const all = [...arch.rules.rows.values()].flat();
+  const upper = wanted.toUpperCase();
+  const found = all.find((row) => row.name === upper || row.name.replace(/^R_[A-Z0-9]+?_/, '') === upper);
+  if (found !== undefined) return found.type;
+  throw unknown(
+    `relocation type of ${arch.name}`,
+    wanted,
+    all.map((row) => row.name),
+  );
+}
+
+/** A whole number of an option. */
+export function whole(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^-?\d{1,10}$/.test(text)) throw new UsageError(`${option} ${text}: is no whole number`);
+  return Number(text);
+}
+
+/** A whole number from 1 on. */
+export function positive(option: string, text: string | undefined, otherwise: number): number {
+  const n = whole(option, text) ?? otherwise;
+  if (n < 1) throw new UsageError(`${option} ${text}: is less than 1`);
+  return n;
+}
+
+/** For a shell. */
+export const quote = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

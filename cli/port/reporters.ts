@@ -1,0 +1,225 @@
+/** A verdict in the words of people, machines and CI. */
+import type { Disagreement, Ending, Verdict } from '../../oracle/verify.ts';
+import type { RelocationFacts } from '../../oracle/relocation-facts.ts';
+import type { Howto } from '../../relocs/howto.ts';
+import type { Version } from '../../relocs/module-view.ts';
+import { count, hex, type Io, toJson } from '../io.ts';
+
+/** A verdict, and what was asked. */
+export interface Verified {
+  readonly arch: string;
+  readonly kernel: Version;
+  /** What was run, for people. */
+  readonly port: string;
+  readonly verdict: Verdict;
+  /** Rows that the kernel has, or those that were asked for. */
+  readonly rows: readonly Howto[];
+  /** The command that shows the same again. */
+  readonly again: string;
+}
+
+export const reporterNames = ['pretty', 'json', 'tap', 'junit', 'github'] as const;
+export type Reporter = (typeof reporterNames)[number];
+
+type Lines = (v: Verified, io: Io) => string[];
+
+const bytes = (b: Uint8Array | undefined): string =>
+  b === undefined ? '(not told)' : Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+const signed = (v: bigint): string => hex(v);
+const title = ({ arch, kernel }: Verified): string => `${arch} ${kernel}`;
+
+const how = ({ ret, stage, crash, warns }: Ending): string => {
+  const warned = warns === 0 ? '' : `, ${count(warns, 'warning')}`;
+  if (ret === 'crash') return `crash (${crash ?? 'unknown'})${warned}`;
+  return `ret ${ret}${stage === undefined ? '' : ` in ${stage}`}${warned}`;
+};
+const ending = (who: string, e: Ending): string[] => [
+  `  ${who.padEnd(10)} ${how(e)}`,
+  ...e.log
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => `    dmesg: ${line}`),
+];
+
+function relocationLines(r: RelocationFacts, i: number): string[] {
+  const lines = [
+    `  relocation ${i}: ${r.section}+${hex(r.offset)}  ${r.name} (${r.type}) against ${r.symbol === '' ? 'no name' : r.symbol}`,
+    `    S = ${hex(r.S)}  A = ${signed(r.A)}  P = ${hex(r.P)}  value = ${r.formula}`,
+    `    bytes     before ${bytes(r.before)}  reference ${bytes(r.reference)}  port ${bytes(r.port)}`,
+  ];
+  for (const { slice, before, reference, port } of r.slices) {
+    const [hi, lo, at] = slice;
+    const mark = port !== undefined && port !== reference ? '  <- differs' : '';
+    lines.push(
+      `    value[${hi}:${lo}] in bit ${at}:  before ${hex(before)}  reference ${hex(reference)}  port ${port === undefined ? '(not told)' : hex(port)}${mark}`,
+    );
+  }
+  return lines;
+}
+
+function disagreementLines(d: Disagreement): string[] {
+  return [
+    ...(d.alone
+      ? []
+      : ['  The case agrees when it is run alone: the port keeps something of earlier cases, or leaves it to chance.']),
+    ...d.relocations.flatMap(relocationLines),
+    ...ending('reference', d.reference),
+    ...ending('port', d.port),
+    ...d.differences.map(
+      ({ what, expected, actual }) => `  ${what}: reference ${shown(actual)}, port ${shown(expected)}`,
+    ),
+  ];
+}
+
+const shown = (text: string): string =>
+  text === '' || text === 'undefined' ? '(nothing)' : text.replaceAll('\n', ' | ');
+
+const seconds = (v: Verdict): string => `${(v.milliseconds / 1000).toFixed(1)} s`;
+
+/** Rows and what was reached of them. */
+function reachedLines({ verdict, rows }: Verified): string[] {
+  const lines: string[] = [];
+  const missing = verdict.coverage.missing(rows);
+  const width = Math.max(...rows.map((row) => row.name.length), 0);
+  for (const row of rows) {
+    const cases = verdict.reached.get(row.type) ?? 0;
+    const ways = [...(verdict.coverage.reached.get(row.name) ?? [])].map(([way, n]) => `${way} ${n}`).join(', ');
+    lines.push(
+      `  ${row.name.padEnd(width)}  ${cases === 0 ? 'never' : count(cases, 'case')}${row.action === 'refuse' ? ', refused by its type' : ''}${ways === '' ? '' : `; ${ways}`}`,
+    );
+    const never = cases === 0 ? undefined : missing.get(row.name);
+    if (never !== undefined) lines.push(`  ${''.padEnd(width)}  not reached: ${never.join(', ')}`);
+  }
+  return lines;
+}
+
+const pretty: Lines = (v, io) => {
+  const { verdict } = v;
+  const d = verdict.disagreement;
+  const reached = v.rows.filter((row) => verdict.reached.has(row.type)).length;
+  const endings = [...verdict.endings]
+    .toSorted((a, b) => b[1] - a[1])
+    .map(([how, n]) => `${how}: ${n}`)
+    .join(', ');
+  return [
+    `${title(v)}: ${v.port}`,
+    d === undefined
+      ? io.paint(
+          'green',
+          `${count(verdict.runs, 'case')} agree on return value, log and every byte (${seconds(verdict)}, seed ${verdict.seed})`,
+        )
+      : io.paint(
+          'red',
+          `disagree after ${count(verdict.runs, 'case')}, shrunk ${count(d.shrinks, 'time')} to ${count(d.relocations.length, 'relocation')} (${seconds(verdict)})`,
+        ),
+    ...(d === undefined ? [] : ['', ...disagreementLines(d), '']),
+    `endings of the port: ${endings}`,
+    `types reached: ${reached} of ${v.rows.length}`,
+    ...(d === undefined ? reachedLines(v) : []),
+    `again: ${v.again}`,
+  ];
+};
+
+const json: Lines = (v) => {
+  const { verdict, rows } = v;
+  const missing = verdict.coverage.missing(rows);
+  const d = verdict.disagreement;
+  return [
+    toJson({
+      arch: v.arch,
+      kernel: v.kernel,
+      port: v.port,
+      agree: d === undefined,
+      seed: verdict.seed,
+      cases: verdict.runs,
+      seconds: Number((verdict.milliseconds / 1000).toFixed(3)),
+      again: v.again,
+      endings: verdict.endings,
+      types: rows.map((row) => ({
+        name: row.name,
+        type: row.type,
+        action: row.action,
+        cases: verdict.reached.get(row.type) ?? 0,
+        reached: verdict.coverage.reached.get(row.name) ?? {},
+        notReached: missing.get(row.name) ?? [],
+      })),
+      disagreement:
+        d === undefined
+          ? null
+          : {
+              seed: d.seed,
+              path: d.path,
+              shrinks: d.shrinks,
+              alone: d.alone,
+              reference: d.reference,
+              port: d.port,
+              differences: d.differences.map(({ what, expected, actual }) => ({
+                what,
+                reference: actual,
+                port: expected,
+              })),
+              relocations: d.relocations.map((r) => ({
+                ...r,
+                before: bytes(r.before),
+                reference: bytes(r.reference),
+                port: r.port === undefined ? null : bytes(r.port),
+              })),
+              vector: d.vector,
+            },
+    }),
+  ];
+};
+
+/** Without what only a terminal shows. */
+const plain = (v: Verified): string[] => [...disagreementLines(v.verdict.disagreement!), `again: ${v.again}`];
+
+const tap: Lines = (v) => {
+  const { verdict } = v;
+  const name = `${title(v)}: ${count(verdict.runs, 'case')} agree with the reference`;
+  if (verdict.disagreement === undefined) return ['TAP version 14', '1..1', `ok 1 - ${name} # seed ${verdict.seed}`];
+  return [
+    'TAP version 14',
+    '1..1',
+    `not ok 1 - ${name}`,
+    '  ---',
+    '  message: |',
+    ...plain(v).map((line) => `    ${line}`),
+    '  ...',
+  ];
+};
+
+const xml = (text: string): string =>
+  text.replace(/[<>&"]/g, (c) => ({ '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;' })[c] ?? c);
+
+const junit: Lines = (v) => {
+  const { verdict } = v;
+  const failed = verdict.disagreement !== undefined;
+  const time = (verdict.milliseconds / 1000).toFixed(3);
+  const test = `name="${xml(title(v))}" classname="komulator.port.verify" time="${time}"`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite name="komulator port verify" tests="1" failures="${failed ? 1 : 0}" errors="0" time="${time}">`,
+    ...(failed
+      ? [`<testcase ${test}><failure message="${xml(summary(v))}">${xml(plain(v).join('\n'))}</failure></testcase>`]
+      : [`<testcase ${test}/>`]),
+    '</testsuite></testsuites>',
+  ];
+};
+
+/** One sentence. */
+const summary = (v: Verified): string => {
+  const d = v.verdict.disagreement!;
+  const types = [...new Set(d.relocations.map((r) => r.name))].join(', ');
+  return `${title(v)}: port and reference disagree on ${types || 'a module without relocations'} (${d.differences.map(({ what }) => what).join(', ')})`;
+};
+
+/** Workflow commands: a message is one line. */
+const github: Lines = (v) => {
+  const { verdict } = v;
+  if (verdict.disagreement === undefined)
+    return [`::notice title=komulator::${title(v)}: ${count(verdict.runs, 'case')} agree (seed ${verdict.seed})`];
+  const escaped = (text: string): string => text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+  return [`::error title=komulator::${escaped([summary(v), ...plain(v)].join('\n'))}`];
+};
+
+export const reporters: Readonly<Record<Reporter, Lines>> = { pretty, json, tap, junit, github };
