@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Arch, archOf, arches, headerFacts } from '../../arch/index.ts';
-import { ModuleBuffer } from '../../cli/module-buffer.ts';
+import { FileReader } from '../../cli/check/file-reader.ts';
 import { readModuleFile } from '../../cli/module-file.ts';
 import { freeMemory } from '../../loader/allocate.ts';
 import { moduleName, parseModulesDep } from '../../loader/depend-files.ts';
@@ -95,7 +95,7 @@ export async function openTree(debian: DebianKernel): Promise<Tree> {
  */
 export async function loadTree(tree: Tree, watcher: Watcher): Promise<number> {
   const { kernel } = tree;
-  const buffer = new ModuleBuffer();
+  const buffer = new FileReader();
   let emptied = 0;
   for (const module of tree.modules.values()) {
     let file = buffer.read(module.path);
