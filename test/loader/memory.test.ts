@@ -23,6 +23,19 @@ test('the lowest address that is free, aligned, with a guard page behind it', (t
   t.is(space.ranges.length, 4);
 });
 
+test('what is left of a last page is no gap', (t) => {
+  const space = new AddressSpace();
+  const page = 0x4000n;
+  t.is(space.alloc(0x4000, 0x10_0000n, 0x20_0000n, page), 0x10_0000n);
+  t.is(space.alloc(0x10, 0x10_0000n, 0x20_0000n, page), 0x10_8000n);
+  t.deepEqual(space.ranges, [
+    { start: 0x10_0000n, end: 0x10_8000n },
+    { start: 0x10_8000n, end: 0x10_c000n },
+  ]);
+  space.free(0x10_0000n);
+  t.is(space.alloc(0x7000, 0x10_0000n, 0x20_0000n, page), 0x10_0000n);
+});
+
 test('the end of the range is exact', (t) => {
   t.is(new AddressSpace().alloc(0x1000, 0n, 0x1000n), 0n);
   t.is(new AddressSpace().alloc(0x1001, 0n, 0x1000n), undefined);
