@@ -94,6 +94,8 @@ struct module_image {
 	u32 symindex, pcpu;
 	const char *strtab;
 	port_addr text_head;
+	/* Bytes that belong to a section and lie in front of it; used up while relocations are applied. */
+	u32 *prepend;
 };
 
 unsigned int port_variant;
@@ -403,6 +405,13 @@ static void layout(const struct port_case *c, struct module_image *m)
 	u32 i;
 
 	m->text_head = port_module_text_size();
+	m->prepend = port_alloc(m->hdr->shnum * sizeof(*m->prepend));
+	if (!m->prepend)
+		give_up("a case is too large", "");
+	/* Section 0 has no stubs: what it wants is what every section may leave unused. */
+	for (i = 1; i < m->hdr->shnum; i++)
+		if (port_prepend(i) > port_prepend(0))
+			m->prepend[i] = port_prepend(i);
 	for (i = 0; i < REGIONS; i++)
 		if (c->mem[i].base || c->mem[i].size)
 			port_module_region(i, c->mem[i].base,
@@ -441,7 +450,9 @@ static void move_module(const struct port_case *c, struct module_image *m)
 		if (!(s->flags & SHF_ALLOC))
 			continue;
 		at = place_of(c, i, &found);
-		if (s->type != SHT_NOBITS)
+		if (s->type == SHT_NOBITS)
+			memset((void *)at, 0, s->size);
+		else
 			memcpy((void *)at, (void *)s->addr, s->size);
 		s->addr = at;
 	}
@@ -565,7 +576,7 @@ static void write_extra(const struct port_case *c, const struct module_image *m)
 	char name[256];
 
 	for (i = 1; i < m->hdr->shnum; i++)
-		if ((m->sechdrs[i].flags & SHF_ALLOC) && port_prepend(i))
+		if ((m->sechdrs[i].flags & SHF_ALLOC) && m->prepend[i])
 			n++;
 	write_u32(n);
 	if (m->text_head) {
@@ -573,7 +584,7 @@ static void write_extra(const struct port_case *c, const struct module_image *m)
 		write_blob((const void *)c->mem[0].base, m->text_head);
 	}
 	for (i = 1; i < m->hdr->shnum; i++) {
-		unsigned int size = (m->sechdrs[i].flags & SHF_ALLOC) ? port_prepend(i) : 0;
+		u32 size = (m->sechdrs[i].flags & SHF_ALLOC) ? m->prepend[i] : 0;
 
 		if (!size)
 			continue;
@@ -590,7 +601,7 @@ static void clean_up(const struct port_case *c, const struct module_image *m, en
 		return;
 	for (i = 1; i < m->hdr->shnum; i++)
 		if (m->sechdrs[i].flags & SHF_ALLOC)
-			wipe(m->sechdrs[i].addr - port_prepend(i), m->sechdrs[i].size + port_prepend(i));
+			wipe(m->sechdrs[i].addr - m->prepend[i], m->sechdrs[i].size + m->prepend[i]);
 	if (m->text_head)
 		wipe(c->mem[0].base, m->text_head);
 }
