@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /** The command `komulator`. Nothing but the wiring to the process; what it does begins in run.ts. */
 import { writeSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { exit, processIo } from './io.ts';
-import { run } from './run.ts';
 
+// What has been compiled once is not compiled again: half of a short run is that.
+enableCompileCache();
 const io = processIo();
 process.on('SIGINT', () => {
   io.progress();
@@ -22,4 +24,5 @@ for (const stream of [process.stdout, process.stderr]) {
     process.exit(exit.wrongUse);
   });
 }
+const { run } = await import('./run.ts');
 process.exitCode = await run(process.argv.slice(2), io);

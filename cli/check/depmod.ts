@@ -38,16 +38,17 @@ function buildOrder(paths: readonly string[], file: string): number[] {
   return all.toSorted((a, b) => (rankOf(a) === rankOf(b) ? a - b : rankOf(a) - rankOf(b)));
 }
 
-function modulesSymbols({ paths, link, names }: Checked): string {
+function modulesSymbols({ paths, link }: Checked): string {
   const lines = ['# Aliases for symbols, used by symbol_request().'];
   paths.forEach((_, i) => {
     for (const { name } of link.exports(i))
-      if (link.providerOf(name) === i) lines.push(`alias symbol:${link.names.name(name)} ${names[i]}`);
+      if (link.providerOf(name) === i) lines.push(`alias symbol:${link.names.name(name)} ${link.name(i)}`);
   });
   return lines.join('\n');
 }
 
-function dot({ graph, names }: Checked): string {
+function dot(checked: Checked): string {
+  const { graph, names } = checked;
   const edges = graph.uses.flatMap((list, i) => list.map((other) => `  "${names[i]}" -> "${names[other]}";`));
   return ['digraph modules {', '  rankdir = LR;', ...names.map((name) => `  "${name}";`), ...edges, '}'].join('\n');
 }

@@ -92,11 +92,12 @@ function compare(before: Checked, after: Checked, types: readonly string[]): Tre
 
 function exportChanges(before: Checked, after: Checked): { changes: ExportChange[]; added: number } {
   const users = new Map<string, string[]>();
+  const { names } = before;
   before.paths.forEach((_, i) => {
     for (const symbol of before.link.importNames(i)) {
       const all = users.get(symbol);
-      if (all === undefined) users.set(symbol, [before.names[i]!]);
-      else all.push(before.names[i]!);
+      if (all === undefined) users.set(symbol, [names[i]!]);
+      else all.push(names[i]!);
     }
   });
   const now = new Map(Array.from(after.link.allExports(), (e) => [e.name, e]));

@@ -34,8 +34,8 @@ export class FileReader {
         if (length === 0 && n === 0) checkStats(path, fstatSync(file));
         length += n;
         if (length < this.buffer.length) {
-          if (n === 0 || this.atEnd(file, length)) return this.buffer.subarray(0, length);
-          continue;
+          // A regular file that gives less than was asked for has ended.
+          return this.buffer.subarray(0, length);
         }
         const stats = fstatSync(file);
         checkStats(path, stats);
@@ -49,11 +49,6 @@ export class FileReader {
     } finally {
       closeSync(file);
     }
-  }
-
-  /** A regular file that gave less than was asked for has ended. */
-  private atEnd(file: number, length: number): boolean {
-    return readSync(file, this.buffer, length, 1, length) === 0;
   }
 
   /** Others of this process may be about to close files. */

@@ -15,7 +15,7 @@ export interface TreeHead {
 }
 
 /** How many are asked. */
-const ASKED = 7;
+const ASKED = 3;
 /** And how many are tried before nobody is. */
 const TRIED = 200;
 

@@ -116,7 +116,7 @@ export class Link {
   }
 
   /** struct module.name, or by the path what it should be. */
-  private nameId(i: number): number {
+  nameId(i: number): number {
     return this.field(i, NAME) || (this.byPath[i] ??= this.names.of(moduleName(this.paths[i]!)));
   }
 

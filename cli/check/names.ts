@@ -18,6 +18,10 @@ export class NamesFull extends Error {
 }
 
 const HEADER = 4;
+/** FNV-1a. */
+const SEED = 0x811c_9dc5 | 0;
+const PRIME = 0x0100_0193;
+
 const COUNT = 0;
 const USED = 1;
 
@@ -28,9 +32,8 @@ export class Names {
   readonly shared: SharedNames;
   private readonly header: Int32Array;
   private readonly slots: Int32Array;
-  private readonly hashes: Int32Array;
-  /** Start and length of each name. */
-  private readonly where: Int32Array;
+  /** Four words a name, on one cache line: hash, start, length, nothing. */
+  private readonly entries: Int32Array;
   private readonly text: Uint8Array;
   private readonly mask: number;
 
@@ -41,14 +44,13 @@ export class Names {
     this.mask = slots - 1;
     this.header = new Int32Array(memory, 0, HEADER);
     this.slots = new Int32Array(memory, HEADER * 4, slots);
-    this.hashes = new Int32Array(memory, (HEADER + slots) * 4, ids);
-    this.where = new Int32Array(memory, (HEADER + slots + ids) * 4, 2 * ids);
-    this.text = new Uint8Array(memory, (HEADER + slots + 3 * ids) * 4, text);
+    this.entries = new Int32Array(memory, (HEADER + slots) * 4, 4 * ids);
+    this.text = new Uint8Array(memory, (HEADER + slots + 4 * ids) * 4, text);
   }
 
   /** Room for `ids` names of `text` bytes together. */
   static create(ids: number, text: number): Names {
-    const memory = new SharedArrayBuffer((HEADER + slotsFor(ids) + 3 * ids) * 4 + text);
+    const memory = new SharedArrayBuffer((HEADER + slotsFor(ids) + 4 * ids) * 4 + text);
     const names = new Names({ memory, ids, text });
     names.header[COUNT] = 1;
     return names;
@@ -61,10 +63,25 @@ export class Names {
 
   /** The number of the name in bytes[at, end). Throws NamesFull. */
   intern(bytes: Uint8Array, at: number, end: number): number {
-    if (at >= end) return 0;
-    const { slots, hashes, where, text, mask } = this;
-    let hash = 0x811c_9dc5;
-    for (let i = at; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x0100_0193);
+    let hash = SEED;
+    for (let i = at; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, PRIME);
+    return at >= end ? 0 : this.find(bytes, at, end, hash);
+  }
+
+  /** intern() of bytes up to a NUL, which must be there before `limit`; -1 when it is not. */
+  internString(bytes: Uint8Array, at: number, limit: number): number {
+    let hash = SEED;
+    let end = at;
+    for (; end < limit; end++) {
+      const byte = bytes[end]!;
+      if (byte === 0) return end === at ? 0 : this.find(bytes, at, end, hash);
+      hash = Math.imul(hash ^ byte, PRIME);
+    }
+    return -1;
+  }
+
+  private find(bytes: Uint8Array, at: number, end: number, hash: number): number {
+    const { slots, entries, text, mask } = this;
     const length = end - at;
     let mine = 0;
     for (let p = (hash ^ (hash >>> 15)) & mask; ; p = (p + 1) & mask) {
@@ -74,19 +91,13 @@ export class Names {
         id = Atomics.compareExchange(slots, p, 0, mine);
         if (id === 0) return mine;
       }
-      if (hashes[id] !== hash || where[2 * id + 1] !== length) continue;
-      const from = where[2 * id]!;
+      const entry = id * 4;
+      if (entries[entry] !== hash || entries[entry + 2] !== length) continue;
+      const from = entries[entry + 1]!;
       let same = 0;
       while (same < length && text[from + same] === bytes[at + same]) same++;
       if (same === length) return id;
     }
-  }
-
-  /** intern() of bytes up to a NUL, which must be there before `limit`; -1 when it is not. */
-  internString(bytes: Uint8Array, at: number, limit: number): number {
-    let end = at;
-    while (end < limit && bytes[end] !== 0) end++;
-    return end < limit ? this.intern(bytes, at, end) : -1;
   }
 
   /** The number of a text, one byte a character. */
@@ -97,17 +108,17 @@ export class Names {
 
   /** The name of a number. */
   name(id: number): string {
-    const at = this.where[2 * id]!;
-    return latin1.decode(this.text.slice(at, at + this.where[2 * id + 1]!));
+    const at = this.entries[4 * id + 1]!;
+    return latin1.decode(this.text.slice(at, at + this.entries[4 * id + 2]!));
   }
 
   /** strcmp() of two names: negative, zero, positive. */
   compare(a: number, b: number): number {
-    const { where, text } = this;
-    const [from, to] = [where[2 * a]!, where[2 * b]!];
-    const length = Math.min(where[2 * a + 1]!, where[2 * b + 1]!);
+    const { entries, text } = this;
+    const [from, to] = [entries[4 * a + 1]!, entries[4 * b + 1]!];
+    const length = Math.min(entries[4 * a + 2]!, entries[4 * b + 2]!);
     for (let i = 0; i < length; i++) if (text[from + i] !== text[to + i]) return text[from + i]! - text[to + i]!;
-    return where[2 * a + 1]! - where[2 * b + 1]!;
+    return entries[4 * a + 2]! - entries[4 * b + 2]!;
   }
 
   private add(bytes: Uint8Array, at: number, end: number, hash: number): number {
@@ -115,9 +126,9 @@ export class Names {
     const from = Atomics.add(this.header, USED, end - at);
     if (id >= this.shared.ids || from + end - at > this.shared.text) throw new NamesFull('too many names');
     this.text.set(bytes.subarray(at, end), from);
-    this.hashes[id] = hash;
-    this.where[2 * id] = from;
-    this.where[2 * id + 1] = end - at;
+    this.entries[4 * id] = hash;
+    this.entries[4 * id + 1] = from;
+    this.entries[4 * id + 2] = end - at;
     return id;
   }
 }

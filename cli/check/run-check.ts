@@ -15,11 +15,11 @@ import { circles, type Graph } from './graph.ts';
 import { treeHead, type TreeHead } from './head.ts';
 import type { Exporter, Verdict } from './judge.ts';
 import { type ImportFault, Link } from './link.ts';
-import { Names } from './names.ts';
+import { Names, NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
 import { E_FLAGS, GPL_ONLY, HAS_CRC, STRUCT_SIZE, VERMAGIC } from './records.ts';
 import type { Frame } from './scan.ts';
-import { readSymvers } from './symvers.ts';
+import { readSymvers, type Symvers } from './symvers.ts';
 import { Threads } from './threads.ts';
 import { moduleFiles, symversFor } from './tree.ts';
 import { treeWarnings } from './warnings.ts';
@@ -42,16 +42,28 @@ export interface Checked {
   readonly paths: readonly string[];
   /** Direct dependencies, with nobody left out. */
   readonly graph: Graph;
-  /** Relocation types and other facts by module name, for comparing two builds. */
+  /** Of the modules. */
   readonly names: readonly string[];
 }
 
+/** How much more room names get when they did not fit. */
+const MORE = 16;
+
 /** Throws UsageError and InputError for what is wrong with the call; never for what is wrong with a module. */
 export async function runCheck(dir: string, options: RunOptions, io: Io): Promise<Checked> {
+  try {
+    return await runOnce(dir, options, io, 1);
+  } catch (error) {
+    if (!(error instanceof NamesFull)) throw error;
+    return runOnce(dir, options, io, MORE);
+  }
+}
+
+async function runOnce(dir: string, options: RunOptions, io: Io, scale: number): Promise<Checked> {
   const begin = performance.now();
   const threads = new Threads(options.jobs);
   try {
-    const check = await new Check(dir, options, io, threads, begin).prepare();
+    const check = await new Check(dir, options, io, threads, begin).prepare(scale);
     return await check.run();
   } finally {
     await threads.close();
@@ -101,6 +113,8 @@ class Check {
   private symvers!: string;
   private job!: Job;
   private link!: Link;
+  /** Makes the link, once the threads have begun. */
+  private open!: () => void;
   private judgedRelocations = 0;
   private judgedSlots = 0;
   private judged = 0;
@@ -117,7 +131,7 @@ class Check {
     for (const text of files.unreadable) this.warnings.push({ kind: 'tree', module: '', text });
   }
 
-  async prepare(): Promise<this> {
+  async prepare(scale: number): Promise<this> {
     const { options, dir, paths } = this;
     const symvers = options.symvers ?? symversFor(dir);
     if (symvers === undefined)
@@ -140,9 +154,10 @@ class Check {
     if (options.config !== undefined)
       this.config = await (await import('../kernel-config.ts')).readConfig(options.config);
 
-    const ids = 2 ** Math.ceil(Math.log2(Math.max(1 << 17, paths.length * 16)));
+    const bytes = readBytes(symvers);
+    // A line is some 60 bytes; names that are in no line are few.
+    const ids = 2 ** Math.ceil(Math.log2(bytes.length / 50 + paths.length * 4 + (1 << 13))) * scale;
     const names = Names.create(ids, ids * 40);
-    const table = readSymversFile(symvers, names);
     const on = (name: string, otherwise: boolean): boolean => (this.config?.[name] ?? otherwise) === true;
     const proof = this.config === undefined ? proofTable(this.arch, this.version) : undefined;
     const frame: Frame = {
@@ -158,12 +173,12 @@ class Check {
     const allowMissingNamespaces = on('MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS', false);
     const inModuleNamespace =
       this.version === '7.2' ? (await import('../../loader/symbols.ts')).inModuleNamespace : undefined;
-    this.link = new Link(paths, names, table, {
-      modversions: frame.modversions,
-      strictVersions,
-      allowMissingNamespaces,
-      inModuleNamespace,
-    });
+    // Read while the threads are at work already.
+    this.open = () => {
+      const table = symversIn(bytes, symvers, names);
+      const { modversions } = frame;
+      this.link = new Link(paths, names, table, { modversions, strictVersions, allowMissingNamespaces, inModuleNamespace });
+    };
     this.job = {
       names: names.shared,
       control: this.control.buffer as SharedArrayBuffer,
@@ -180,10 +195,12 @@ class Check {
     const interrupt = new Interrupt(this.control);
     const stop = this.showProgress(this.paths.length, '');
     try {
-      await this.threads.scan(this.job, ({ records, problems }) => {
+      const scanned = this.threads.scan(this.job, ({ records, problems }) => {
         this.link.ingest(records);
         for (const problem of problems) this.problems.set(problem.module, problem);
       });
+      this.open();
+      await scanned;
       stop();
       const graph = await this.linkAll(interrupt);
       if (this.options.shard === undefined && !interrupt.happened)
@@ -255,14 +272,14 @@ class Check {
   }
 
   private sameNames(): void {
-    const first = new Map<string, number>();
+    const first = new Map<number, number>();
     this.paths.forEach((path, i) => {
       if (!this.link.has(i)) return;
+      const id = this.link.nameId(i);
+      const other = first.get(id);
+      if (other === undefined) return void first.set(id, i);
       const name = this.link.name(i);
-      const other = first.get(name);
-      if (other === undefined) first.set(name, i);
-      else
-        this.failed.set(i, {
+      this.failed.set(i, {
           module: name,
           path,
           errno: 'EEXIST',
@@ -518,7 +535,15 @@ class Check {
       notes: this.notes,
       judged: this.judged,
     };
-    return { result, link, paths, graph, names: paths.map((_, i) => link.name(i)) };
+    return {
+      result,
+      link,
+      paths,
+      graph,
+      get names() {
+        return paths.map((_, i) => link.name(i));
+      },
+    };
   }
 
   /** How far it is and how long it takes, on a terminal; gives what ends it. */
@@ -570,13 +595,15 @@ async function archFor(head: TreeHead, dir: string): Promise<Arch> {
   throw new UsageError(`${dir} is for ${machineName(e_machine, is64, little)}, which is not supported`);
 }
 
-function readSymversFile(path: string, names: Names): ReturnType<typeof readSymvers> {
-  let bytes: Uint8Array;
+function readBytes(path: string): Uint8Array {
   try {
-    bytes = readFileSync(path);
+    return readFileSync(path);
   } catch (error) {
     throw fileError(path, error);
   }
+}
+
+function symversIn(bytes: Uint8Array, path: string, names: Names): Symvers {
   try {
     return readSymvers(bytes, names);
   } catch (error) {

@@ -15,6 +15,7 @@ const SCRIPT = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 /** With one job, or where no thread can be had, everything is done in this one. */
 export class Threads {
   private readonly workers: Worker[] = [];
+  private closed = false;
   private readonly dead = new Set<Worker>();
   /** Why there are fewer threads than were asked for. */
   note: string | undefined;
@@ -66,7 +67,7 @@ export class Threads {
   /** Threads that die (no memory, no file descriptors) are made good for here. */
   private async all(order: Order, here: () => Promise<void>, hear: (reply: Reply) => void): Promise<void> {
     const alive = await Promise.all(this.workers.map((worker) => this.one(worker, order, hear)));
-    if (alive.includes(true)) return;
+    if (alive.includes(true) || this.closed) return;
     this.workers.length = 0;
     await here();
   }
@@ -89,6 +90,7 @@ export class Threads {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 }

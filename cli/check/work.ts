@@ -1,5 +1,4 @@
 /** What each thread does: it takes the next few modules of the tree, as long as there are any, and looks at them. */
-import { join } from 'node:path';
 import type { Config } from '../../relocs/module-view.ts';
 import { errnoOf } from '../file-error.ts';
 import { FileReader } from './file-reader.ts';
@@ -111,7 +110,7 @@ export async function scanModules(job: Job, tell: (found: Found) => void): Promi
   };
   const readOne = async (i: number): Promise<void> => {
     try {
-      const bytes = reader.read(join(dir, paths[i]!));
+      const bytes = reader.read(`${dir}/${paths[i]}`);
       look(i, bytes instanceof Uint8Array ? bytes : await bytes);
     } catch (error) {
       problems.push(problemOf(i, error));
@@ -138,7 +137,7 @@ export async function scanModules(job: Job, tell: (found: Found) => void): Promi
       if (path.endsWith('.ko')) {
         // The plain case without a promise.
         try {
-          const bytes = reader.read(join(dir, path));
+          const bytes = reader.read(`${dir}/${path}`);
           look(i, bytes instanceof Uint8Array ? bytes : await bytes);
         } catch (error) {
           problems.push(problemOf(i, error));
@@ -203,7 +202,7 @@ export async function judgeModules(
     if (n >= indexes.length || Atomics.load(control, STOP) !== 0) return;
     const module = indexes[n]!;
     try {
-      const bytes = reader.read(join(job.dir, job.paths[module]!));
+      const bytes = reader.read(`${job.dir}/${job.paths[module]}`);
       // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       const result = judge.judge(moduleNames[module] ?? '', bytes instanceof Uint8Array ? bytes : await bytes);
       if ('errno' in result) tell({ module, verdict: result, relocations: 0, slots: 0 });

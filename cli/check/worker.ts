@@ -1,6 +1,10 @@
 /** A thread of `komulator check`: takes messages, tells what it finds. */
 import { parentPort } from 'node:worker_threads';
-import { type Job, judgeModules, type JudgeTables, scanModules } from './work.ts';
+import { enableCompileCache } from 'node:module';
+import type { Job, JudgeTables } from './work.ts';
+
+enableCompileCache();
+const work = import('./work.ts');
 
 /** What a thread is asked to do. */
 export type Order =
@@ -19,6 +23,7 @@ parentPort?.on('message', (order: Order) => {
 
 async function obey(order: Order): Promise<void> {
   try {
+    const { judgeModules, scanModules } = await work;
     if (order.kind === 'scan')
       await scanModules(order.job, (found) =>
         parentPort?.postMessage({ kind: 'found', found }, [found.records.buffer]),
