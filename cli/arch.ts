@@ -1,5 +1,6 @@
 /** `komulator arch`: what each architecture's loader handles, out of the rows themselves. */
 import { type Arch, arches } from '../arch/index.ts';
+import { type Backend, backendsOf, existsIn } from '../arch/summary.ts';
 import type { Howto } from '../relocs/howto.ts';
 import { compareVersions, type Version, versions } from '../relocs/module-view.ts';
 import { count, type Exit, exit, hex, type Io, toJson } from './io.ts';
@@ -12,8 +13,16 @@ export interface ArchOptions {
 
 export function arch(name: string | undefined, options: ArchOptions, io: Io): Promise<Exit> {
   const chosen = name === undefined ? arches : [named(name)];
-  if (options.json === true) io.print(toJson({ arches: chosen.map((a) => archJson(a, options.kernel)) }));
-  else if (name === undefined) list(chosen, io);
+  if (options.json === true) {
+    const backends = backendsOf(chosen);
+    io.print(
+      toJson({
+        backends: backends.map(backendJson),
+        totals: totals(backends),
+        arches: chosen.map((a) => archJson(a, options.kernel)),
+      }),
+    );
+  } else if (name === undefined) list(chosen, io);
   else for (const a of chosen) table(a, options.kernel, io);
   return Promise.resolve(exit.well);
 }
@@ -47,14 +56,10 @@ function named(name: string): Arch {
   return found;
 }
 
-const exists = (a: Arch, version: Version): boolean =>
-  (a.since === undefined || compareVersions(version, a.since) >= 0) &&
-  (a.until === undefined || compareVersions(version, a.until) <= 0);
-
 /** Whether some configuration of a kernel has the row. */
 function hasRow(a: Arch, { since, until }: Howto, version: Version): boolean {
   if (since !== undefined && compareVersions(version, since) < 0) return false;
-  return exists(a, version) && (until === undefined || compareVersions(version, until) < 0);
+  return existsIn(a, version) && (until === undefined || compareVersions(version, until) < 0);
 }
 
 const rowsOf = (a: Arch, version: Version | undefined): Howto[] =>
@@ -86,15 +91,36 @@ function list(all: readonly Arch[], io: Io): void {
       .trimEnd();
   io.print(io.paint('bold', row(['name', 'bits', 'data', 'form', ...versions, 'refused', 'kernel folder'])));
   for (const a of all) {
-    const types = versions.map((v) => (exists(a, v) ? String(handledTypes(a, v)) : '-'));
+    const types = versions.map((v) => (existsIn(a, v) ? String(handledTypes(a, v)) : '-'));
     const refused = String(refusedTypes(a, versions.at(-1)!));
     io.print(row([a.name, a.is64 ? '64' : '32', a.orders.join('/'), a.forms.join('+'), ...types, refused, a.backend]));
   }
   io.print(
     `\n${count(all.length, 'architecture')}. Columns 6.1 to 7.2: relocation types that kernel applies or accepts.`,
   );
+  const backends = backendsOf(all);
+  const sums = Object.entries(totals(backends)).map(([version, n]) => `${n} in ${version}`);
+  io.print(`${count(backends.length, 'backend')} (one kernel/module.c each): ${sums.join(', ')}.`);
   io.print('komulator arch NAME shows them.');
 }
+
+/** Types over all backends, a kernel each. */
+const totals = (backends: readonly Backend[]): Record<Version, number> =>
+  Object.fromEntries(versions.map((v) => [v, backends.reduce((sum, b) => sum + b.handled[v], 0)])) as Record<
+    Version,
+    number
+  >;
+
+const backendJson = ({ name, arches: own, bits, orders, forms, handled, refused, hooks }: Backend): object => ({
+  name,
+  arches: own.map((a) => a.name),
+  bits,
+  orders,
+  forms,
+  types: handled,
+  refused,
+  hooks,
+});
 
 function table(a: Arch, version: Version | undefined, io: Io): void {
   io.print(
