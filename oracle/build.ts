@@ -111,7 +111,7 @@ class Build {
     const sources = await this.#present(this.spec.sources);
     if (sources.length === 0) throw new BuildError(`${this.tree} has none of ${this.spec.sources.join(', ')}`);
     const objects = await this.#present(this.spec.objects, (path) => path.replace(/\.o$/, '.c'));
-    const { arch, defconfig, config, flags, link, libgcc, data } = this.spec;
+    const { arch, defconfig, config, flags, harness: own, link, libgcc, data } = this.spec;
     const id = digest(this.tree, version, compiler, this.cross, JSON.stringify([arch, defconfig, config])).slice(0, 10);
     const folder =
       this.options.objects === undefined
@@ -122,7 +122,7 @@ class Build {
     const lines = new Map<string, CompileLine>();
     for (const target of targets) lines.set(target, await compileLine(folder, target));
 
-    const key = await this.#key(folder, lines, JSON.stringify([id, emulator, flags, link, libgcc, data]));
+    const key = await this.#key(folder, lines, JSON.stringify([id, emulator, flags, own, link, libgcc, data]));
     const home = join(this.cache, `${version}-${this.options.arch}-${key.slice(0, 16)}`);
     const manifest = join(home, 'port.json');
     if (await exists(manifest)) return JSON.parse(await readFile(manifest, 'utf8')) as Port;
@@ -271,8 +271,7 @@ class Build {
     }
     linked.push(await compile(first.flags, join(harness, 'glue.c'), 'glue'));
     const patterns = this.cross.startsWith('-') ? '' : ' -fno-tree-loop-distribute-patterns';
-    // -O1: with -O2, GCC 12 drops a test in port_alloc() for SuperH.
-    const plain = `${first.flags} -O1 -ffreestanding -fno-builtin${patterns}`;
+    const plain = [`${first.flags} -ffreestanding -fno-builtin${patterns}`, ...this.spec.harness].join(' ');
     for (const name of ours) linked.push(await compile(plain, join(harness, `${name}.c`), name));
     linked.push(...objects.map((object) => join(folder, object)));
 
