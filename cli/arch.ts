@@ -145,7 +145,7 @@ function table(a: Arch, version: Version | undefined, io: Io): void {
   io.print(io.paint('bold', line(head)));
   for (const cells of rows) io.print(line(cells));
   const counts = versions
-    .filter((v) => exists(a, v))
+    .filter((v) => existsIn(a, v))
     .map((v) => `${v}: ${handledTypes(a, v)} handled, ${refusedTypes(a, v)} refused by name`);
   io.print(`\n${counts.join('; ')}. Any other type is refused as unknown.`);
 }
@@ -171,7 +171,7 @@ function whenText({ since, until, needs }: Howto): string {
 
 function archJson(a: Arch, version: Version | undefined): object {
   const per = (of: (v: Version) => number): object =>
-    Object.fromEntries(versions.filter((v) => exists(a, v)).map((v) => [v, of(v)]));
+    Object.fromEntries(versions.filter((v) => existsIn(a, v)).map((v) => [v, of(v)]));
   return {
     name: a.name,
     backend: a.backend,
