@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync, fstatSync } from 'node:fs';
 import { detectCompression } from '../../loader/compression.ts';
 import { InputError } from '../../loader/input-error.ts';
 import { errnoOf, fileError } from '../file-error.ts';
-import { checkStats, decompressModule } from '../module-file.ts';
+
 
 /** A pipe without a writer must not hold up the rest. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
@@ -22,7 +22,7 @@ export class FileReader {
   /** A promise only where there is something to unpack. Throws InputError and DecompressionError. */
   read(path: string): Uint8Array | Promise<Uint8Array> {
     const bytes = this.contents(path);
-    return detectCompression(bytes) === 'none' ? bytes : decompressModule(bytes, path);
+    return detectCompression(bytes) === 'none' ? bytes : unpacked(bytes, path);
   }
 
   private contents(path: string): Uint8Array {
@@ -31,20 +31,19 @@ export class FileReader {
       let length = 0;
       for (;;) {
         const n = readSync(file, this.buffer, length, this.buffer.length - length, length);
-        if (length === 0 && n === 0) checkStats(path, fstatSync(file));
+        if (length === 0 && n === 0) checkStats(path, file);
         length += n;
         if (length < this.buffer.length) {
           // A regular file that gives less than was asked for has ended.
           return this.buffer.subarray(0, length);
         }
-        const stats = fstatSync(file);
-        checkStats(path, stats);
-        const larger = new Uint8Array(Math.max(this.buffer.length * 2, 2 ** Math.ceil(Math.log2(stats.size + 1))));
+        checkStats(path, file);
+        const larger = new Uint8Array(Math.max(this.buffer.length * 2, 2 ** Math.ceil(Math.log2(fstatSync(file).size + 1))));
         larger.set(this.buffer);
         this.buffer = larger;
       }
     } catch (error) {
-      if (!(error instanceof InputError)) checkStats(path, fstatSync(file));
+      if (!(error instanceof InputError)) checkStats(path, file);
       throw fileError(path, error);
     } finally {
       closeSync(file);
@@ -64,4 +63,18 @@ export class FileReader {
       }
     }
   }
+}
+
+/** Decoders are for those who need them. */
+async function unpacked(bytes: Uint8Array, path: string): Promise<Uint8Array> {
+  const { decompressModule } = await import('../module-file.ts');
+  return decompressModule(bytes, path);
+}
+
+/** kernel_read_file() takes regular files below 2 GiB. */
+function checkStats(path: string, file: number): void {
+  const stats = fstatSync(file);
+  if (stats.isDirectory()) throw new InputError(`${path}: is a directory`, { file: path });
+  if (!stats.isFile()) throw new InputError(`${path}: is not a regular file`, { file: path });
+  if (stats.size >= 2 ** 31) throw new InputError(`${path}: is larger than 2 GiB`, { file: path });
 }

@@ -5,28 +5,10 @@
  * Only for architectures whose every relocation is a plain word of S + A or S + A - P (x86-64). What cannot be proven is
  * not wrong: it goes through insmod, the specification.
  */
-import type { Arch } from '../../arch/arch.ts';
+import { type Arch, configOf } from '../../arch/arch.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import { rowFor } from '../../relocs/rules.ts';
-import { configOf } from '../../arch/arch.ts';
-
-/** What a type does: nothing that can be said of it here, nothing at all, or a word of 4 or 8 bytes. */
-export const DOUBTFUL = 0,
-  IGNORED = 1;
-
-export interface ProofTable {
-  /** DOUBTFUL, IGNORED, 4 or 8, by type. */
-  readonly size: Uint8Array;
-  /** 1: the addend must lie between lo and hi, both ends included, and the symbol be none of SHN_ABS. */
-  readonly checked: Uint8Array;
-  readonly lo: Float64Array;
-  readonly hi: Float64Array;
-  /** The place must hold zeros. */
-  readonly wantsZero: boolean;
-}
-
-/** How far st_value of a section's symbol may be from the start of it for the proof to hold. */
-export const REACH: number = 1 << 24;
+import { IGNORED, type ProofTable, REACH } from './proof-table.ts';
 
 /** The table, or undefined for an architecture that needs insmod for each module. */
 export function proofTable(arch: Arch, version: Version): ProofTable | undefined {

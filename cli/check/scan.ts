@@ -9,7 +9,7 @@
 import { stripSignature } from '../../loader/signature.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import type { Names } from './names.ts';
-import { DOUBTFUL, IGNORED, type ProofTable, REACH } from './proof.ts';
+import { DOUBTFUL, IGNORED, type ProofTable, REACH } from './proof-table.ts';
 import {
   DOUBT,
   E_FLAGS,

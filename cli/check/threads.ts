@@ -1,5 +1,5 @@
 /** The threads of a check: started early, so that they are there when the tree is known. */
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { type Found, type Job, type Judgement, judgeModules, type JudgeTables, scanModules } from './work.ts';
 import type { Order } from './worker.ts';
 
@@ -12,7 +12,13 @@ type Reply =
 /** The same file, as source and as it is published. */
 const SCRIPT = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
-/** With one job, or where no thread can be had, everything is done in this one. */
+/** Lets signals and messages in. */
+const breathe = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
+/** This thread is one of them: with one job, or where no other can be had, it does everything. */
 export class Threads {
   private readonly workers: Worker[] = [];
   private closed = false;
@@ -21,10 +27,9 @@ export class Threads {
   note: string | undefined;
 
   constructor(jobs: number) {
-    if (jobs < 2) return;
     try {
-      for (let n = 0; n < jobs; n++) {
-        const worker = new Worker(SCRIPT, { resourceLimits: { maxYoungGenerationSizeMb: 8 } });
+      for (let n = 1; n < jobs; n++) {
+        const worker = new Worker(SCRIPT, { env: SHARE_ENV, trackUnmanagedFds: false });
         const dies = (error?: unknown): void => {
           this.dead.add(worker);
           if (error instanceof Error) this.note ??= `a thread could not go on: ${error.message}`;
@@ -41,7 +46,7 @@ export class Threads {
   scan(job: Job, tell: (found: Found) => void): Promise<void> {
     return this.all(
       { kind: 'scan', job },
-      () => scanModules(job, tell),
+      () => scanModules(job, tell, breathe),
       (reply) => {
         if (reply.kind === 'found') tell(reply.found);
       },
@@ -57,32 +62,33 @@ export class Threads {
   ): Promise<void> {
     return this.all(
       { kind: 'judge', job, tables, moduleNames, indexes },
-      () => judgeModules(job, tables, moduleNames, indexes, tell),
+      () => judgeModules(job, tables, moduleNames, indexes, tell, breathe),
       (reply) => {
         if (reply.kind === 'judgement') tell(reply.judgement);
       },
     );
   }
 
-  /** Threads that die (no memory, no file descriptors) are made good for here. */
+  /** This thread takes its part; what threads that die have left is found missing by whoever collects. */
   private async all(order: Order, here: () => Promise<void>, hear: (reply: Reply) => void): Promise<void> {
-    const alive = await Promise.all(this.workers.map((worker) => this.one(worker, order, hear)));
-    if (alive.includes(true) || this.closed) return;
-    this.workers.length = 0;
-    await here();
+    const others = this.workers.map((worker) => this.one(worker, order, hear));
+    // Whoever called has something to do first.
+    await breathe();
+    if (!this.closed) await here();
+    await Promise.all(others);
   }
 
-  private one(worker: Worker, order: Order, hear: (reply: Reply) => void): Promise<boolean> {
-    if (this.dead.has(worker)) return Promise.resolve(false);
+  private one(worker: Worker, order: Order, hear: (reply: Reply) => void): Promise<void> {
+    if (this.dead.has(worker)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const listen = (reply: Reply): void => {
         if (reply.kind === 'bug') return reject(new Error(reply.trace));
         if (reply.kind !== 'done') return hear(reply);
         worker.off('message', listen);
         worker.off('exit', died);
-        resolve(true);
+        resolve();
       };
-      const died = (): void => resolve(false);
+      const died = (): void => resolve();
       worker.on('message', listen);
       worker.once('exit', died);
       worker.postMessage(order);

@@ -23,7 +23,6 @@ import {
   Words,
 } from './records.ts';
 import { type Frame, Scanner } from './scan.ts';
-import { Buffers, unxzMany } from './xz-batch.ts';
 
 /** Words of the memory by which threads share the work. */
 export const NEXT = 0,
@@ -83,14 +82,16 @@ const XZ_CHUNK = 24;
 /** Records handed over at a time, in words. */
 const ENOUGH = 1 << 17;
 
-/** Looks at modules until there are none left, or it is told to stop. */
-export async function scanModules(job: Job, tell: (found: Found) => void): Promise<void> {
+/**
+ * Looks at modules until there are none left, or it is told to stop. `breathe`: where the thread has something else to
+ * hear in between.
+ */
+export async function scanModules(job: Job, tell: (found: Found) => void, breathe?: () => Promise<void>): Promise<void> {
   const control = new Int32Array(job.control);
   const names = new Names(job.names);
   const out = new Words();
   const scanner = new Scanner(job.frame, names, out);
   const reader = new FileReader();
-  const buffers = new Buffers();
   const judge = job.judge && (await openJudge(job.judge));
   const { dir, paths, shard } = job;
   let problems: Problem[] = [];
@@ -117,17 +118,20 @@ export async function scanModules(job: Job, tell: (found: Found) => void): Promi
     }
   };
 
-  const size = paths.some((path) => path.endsWith('.xz')) ? XZ_CHUNK : CHUNK;
+  const packed = paths.some((path) => path.endsWith('.xz'));
+  const size = packed ? XZ_CHUNK : CHUNK;
+  const xz = packed ? await import('./xz-batch.ts') : undefined;
+  const buffers = xz && new xz.Buffers();
   for (;;) {
     const from = Atomics.add(control, NEXT, size);
     const end = Math.min(from + size, paths.length);
     for (let i = from; i < end && Atomics.load(control, STOP) === 0; ) {
       let batch = i;
       while (batch < end && paths[batch]!.endsWith('.xz')) batch++;
-      if (batch > i + 1) {
+      if (xz !== undefined && buffers !== undefined && batch > i + 1) {
         const begin = i;
         // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-        i += await unxzMany(dir, paths.slice(i, batch), buffers, (n, bytes) => look(begin + n, bytes));
+        i += await xz.unxzMany(dir, paths.slice(i, batch), buffers, (n, bytes) => look(begin + n, bytes));
         if (i > begin) {
           Atomics.add(control, DONE, i - begin);
           continue;
@@ -147,6 +151,7 @@ export async function scanModules(job: Job, tell: (found: Found) => void): Promi
       i++;
     }
     if (out.length > ENOUGH) flush();
+    if (breathe !== undefined) await breathe();
     if (from >= paths.length || Atomics.load(control, STOP) !== 0) break;
   }
   flush();
@@ -193,6 +198,7 @@ export async function judgeModules(
   moduleNames: readonly string[],
   indexes: readonly number[],
   tell: (judgement: Judgement) => void,
+  breathe?: () => Promise<void>,
 ): Promise<void> {
   const control = new Int32Array(job.control);
   const judge = await openJudge(tables);
@@ -200,6 +206,7 @@ export async function judgeModules(
   for (;;) {
     const n = Atomics.add(control, NEXT, 1);
     if (n >= indexes.length || Atomics.load(control, STOP) !== 0) return;
+    if (breathe !== undefined) await breathe();
     const module = indexes[n]!;
     try {
       const bytes = reader.read(`${job.dir}/${job.paths[module]}`);
