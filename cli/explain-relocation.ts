@@ -138,7 +138,7 @@ export function relocationLines(w: Watched): string[] {
   ];
   if (row === undefined) {
     const why = wouldAccept(run.rules, site.type, site.module.version, site.module.config);
-    lines.push('', `  This kernel has no handler for type ${site.type}${why === '' ? '' : `: ${why}`}.`);
+    lines.push('', `  This kernel has no handler for type ${site.type}: ${why}.`);
   } else if (row.action === 'ignore') {
     lines.push('', `  ${row.name} is accepted, and nothing is written.`);
   } else if (row.action === 'refuse') {

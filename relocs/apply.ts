@@ -88,9 +88,11 @@ function typeRefused(r: Site, verdict: Verdict): TypeRefusal {
 
 function refused(r: Site, verdict: Verdict): Refusal {
   const row = r.row;
-  const S = `S=0x${r.S.toString(16)} A=${r.A < 0n ? '-' : ''}0x${(r.A < 0n ? -r.A : r.A).toString(16)} P=0x${r.P.toString(16)}`;
+  const S = `S=${signedHex(r.S)} A=${signedHex(r.A)} P=${signedHex(r.P)}`;
   const range = row?.checks.map((c) => c.range?.(row, r.format.is64)).find((x) => x !== undefined);
-  const wanted = range ? `; ${row!.name} holds ${range[0]} … ${range[1]}` : '';
+  const wanted = range ? `; ${row!.name} holds ${signedHex(range[0])} … ${signedHex(range[1])}` : '';
   const why = verdict.reason ? `: ${verdict.reason}` : '';
   return r.refusal(verdict.errno, verdict.log, `${r.where()}: ${S}${wanted}${why}`);
 }
+
+const signedHex = (v: bigint): string => `${v < 0n ? '-' : ''}0x${(v < 0n ? -v : v).toString(16)}`;

@@ -75,7 +75,7 @@ export function rowFor(r: Rules, type: number, version: string, config: Config):
   return r.rows.get(type)?.find((row) => rowApplies(row, version, config));
 }
 
-/** Why the kernel has no row for `type`: what would accept it, as a sentence; '' when nothing would. */
+/** Why the kernel has no row for `type`: what would accept it, if anything would. */
 export function wouldAccept(r: Rules, type: number, version: string, config: Config): string {
   for (const row of r.rows.get(type) ?? []) {
     if (row.action === 'refuse') continue;
@@ -85,5 +85,5 @@ export function wouldAccept(r: Rules, type: number, version: string, config: Con
       return `${row.name} is no longer handled since ${row.until}`;
     if (row.needs !== undefined && !row.needs.when(config)) return `${row.name} needs ${row.needs.config}`;
   }
-  return '';
+  return `no kernel handles type ${type} on this architecture`;
 }

@@ -148,7 +148,7 @@ for (const [what, args, errno, check, log, reason] of [
       'module: overflow in relocation type 10 val ffffffffc0000000 sec 5 idx 0',
       "module: `minimal' likely not compiled with -mcmodel=kernel",
     ],
-    /R_X86_64_32 holds 0 … 4294967295/,
+    /R_X86_64_32 holds 0x0 … 0xffffffff/,
   ],
   [
     'a module twice',
