@@ -1,6 +1,7 @@
 /** `komulator load`: insmod of every FILE into one kernel. */
 import { DecompressionError } from '../loader/compression.ts';
 import type { LoadOptions as Options } from '../loader/loading.ts';
+import { lsmod } from '../loader/proc.ts';
 import { type Attempt, attempt, unpackingRefused } from './attempt.ts';
 import { type Exit, exit, type Io, toJson } from './io.ts';
 import { readModuleFile } from './module-file.ts';
@@ -8,7 +9,7 @@ import { type ModuleHead, moduleHead } from './module-head.ts';
 import { type KernelOptions, type OpenKernel, openKernel } from './open-kernel.ts';
 import { type Plan, plan, type Planned } from './plan.ts';
 import type { Places } from './place.ts';
-import { failureLines, jsonOf, loadedLines, lsmod } from './report.ts';
+import { failureLines, jsonOf, loadedLines } from './report.ts';
 
 export interface LoadOptions extends KernelOptions {
   readonly place?: string;
@@ -125,5 +126,5 @@ function report(
     else failureLines(one, opened, io);
   }
   for (const { file } of skipped) io.complain(`${file}: not tried, because something that it needs was refused`);
-  if (kernel.modules.length > 1) for (const line of lsmod(kernel)) io.print(line);
+  if (kernel.modules.length > 1) for (const line of ['', ...lsmod(kernel).trimEnd().split('\n')]) io.print(line);
 }

@@ -2,6 +2,7 @@
 import { errnos, insmodError } from '../loader/errors.ts';
 import type { Kernel } from '../loader/kernel.ts';
 import type { Module } from '../loader/module.ts';
+import { procLine } from '../loader/proc.ts';
 import type { ModuleSignature } from '../loader/signature.ts';
 import { SIGNATURE_MARKER } from '../loader/signature.ts';
 import type { Attempt } from './attempt.ts';
@@ -10,33 +11,10 @@ import type { OpenKernel } from './open-kernel.ts';
 import type { Plan, Planned } from './plan.ts';
 import { type PlacedRegion, placedRegions, placedSections } from './sections.ts';
 
-/** The line of /proc/modules, as root sees it. */
-export function procModules(m: Module): string {
-  const users = [...m.sources].map(({ name }) => `${name},`).join('') + (m.hasInit && !m.hasExit ? '[permanent],' : '');
-  const base = m.memory.text?.base ?? m.memory.core?.base ?? 0n;
-  const state = { LIVE: 'Live', COMING: 'Loading', GOING: 'Unloading', UNFORMED: 'Unformed' }[m.state];
-  const taints = m.taintLetters === '' ? '' : ` (${m.taintLetters})`;
-  const address = base.toString(16).padStart(m.format.is64 ? 16 : 8, '0');
-  return `${m.name} ${m.size} ${m.refcount} ${users === '' ? '-' : users} ${state} 0x${address}${taints}`;
-}
-
-/** lsmod(8). */
-export function lsmod(kernel: Kernel): string[] {
-  const row = (name: string, size: string, used: string): string =>
-    `${name.padEnd(20)} ${size.padStart(8)}  ${used}`.trimEnd();
-  return [
-    '',
-    row('Module', 'Size', 'Used by'),
-    ...kernel.modules.map((m) =>
-      row(m.name, String(m.size), `${m.refcount} ${[...m.sources].map(({ name }) => name).join(',')}`),
-    ),
-  ];
-}
-
 /** A module that is LIVE, and what was done to get it there. */
 export function loadedLines(done: Attempt, io: Io): string[] {
   const m = done.module!;
-  const lines = [io.paint('green', procModules(m))];
+  const lines = [io.paint('green', procLine(m))];
   const relocations = done.load?.relocations ?? 0;
   const owners = [...done.references].map(([owner, n]) => `${owner === '' ? 'kernel' : owner} ${n}`).join(', ');
   const total = [...done.references.values()].reduce((sum, n) => sum + n, 0);

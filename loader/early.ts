@@ -12,10 +12,11 @@ import { SymbolVersions } from './versions.ts';
  * What the system calls look at before load_module(). init_module() wants room for an ELF header; finit_module() known
  * flags and a file that is not empty.
  *
- * @throws LoadError C02, C07, C18
+ * @throws LoadError C01, C02, C07, C18
  */
 export function checkCall(load: Loading): void {
-  const { info, options } = load;
+  const { info, kernel, options } = load;
+  if (kernel.modulesDisabled) throw load.fail('EPERM', 'C01', undefined, 'kernel.modules_disabled is set, and stays so until the next boot');
   if (options.call === 'init_module') {
     if (!holdsEhdr(info)) throw load.fail('ENOEXEC', 'C18', undefined, 'the image is shorter than an ELF header');
     return;

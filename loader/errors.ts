@@ -2,8 +2,8 @@ import { type Crash, type Errno, errnos, type Refusal } from '../relocs/refusal.
 
 export { type Errno, errnos } from '../relocs/refusal.ts';
 
-/** A check of KERNEL-FACTS.md section A.3: 'C29' … 'C104'. */
-export type CheckId = `C${number}`;
+/** A check of KERNEL-FACTS.md, section A.3 (loading: 'C29' … 'C104') or D.3 (unloading: 'U01' … 'U09'). */
+export type CheckId = `C${number}` | `U${number}`;
 
 export interface LoadErrorInit {
   readonly errno: Errno;
@@ -13,14 +13,14 @@ export interface LoadErrorInit {
   /** What it means and what to do, for people. */
   readonly reason: string;
   readonly module?: string;
-  /** Step of load_module() that refused. */
+  /** Step of load_module() or delete_module() that refused. */
   readonly step?: string;
   readonly crash?: Crash;
 }
 
 /**
- * The one error of loading: what insmod would have returned and dmesg would have shown, with the check that failed
- * and a sentence for people. Malformed input raises nothing else.
+ * The one error of loading and unloading: what insmod or rmmod would have returned and dmesg would have shown, with the
+ * check that failed and a sentence for people. Malformed input raises nothing else.
  */
 export class LoadError extends Error {
   readonly errno: Errno;

@@ -122,6 +122,7 @@ export function modSysfsSetup(load: Loading, m: Module): void {
     throw load.fail('EINVAL', 'C99', `${m.name}: module is already loaded`, `/sys/module/${m.name} exists: the driver is built into this kernel`);
   if (m.name === '')
     throw load.fail('EINVAL', 'C100', undefined, 'the module has no name (struct module.name is empty)');
+  m.sysfs = true;
   if (!m.kernel.switch('KALLSYMS')) return;
   const dir = `/module/${m.name.replaceAll('/', '!')}/sections`;
   const names = new Set<string>();
@@ -131,6 +132,7 @@ export function modSysfsSetup(load: Loading, m: Module): void {
       const line = `sysfs: cannot create duplicate filename '${dir}/${s.name}'`;
       // 6.1 goes on without the directory.
       if (m.version === '6.1') return m.log(line);
+      m.sysfs = false;
       throw load.fail('EEXIST', 'C100', line, `two sections in memory are called ${s.name}, and ${dir} has a file for each`);
     }
     names.add(s.name);

@@ -9,3 +9,7 @@ export { Kernel, type KernelOptions, type ResolvedExport, type Vendor } from './
 export { insmod, loadModule, type Step } from './load.ts';
 export type { Loading, LoadOptions } from './loading.ts';
 export type { Behaviour, Module, State } from './module.ts';
+export { lsmod, procModules, type ShownTo, sysModule } from './proc.ts';
+export { moduleGet, modulePut, moduleRefcount, strongTryModuleGet, tryModuleGet } from './refcount.ts';
+export { symbolGet, symbolPut, symbolPutAddr } from './symbol-get.ts';
+export { deleteModule, O_NONBLOCK, O_TRUNC, rmmod, type UnloadOptions, type UnloadStep } from './unload.ts';

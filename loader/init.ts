@@ -6,6 +6,7 @@ import { dropExports } from './formation.ts';
 import type { Kernel } from './kernel.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
+import { modulePut } from './refcount.ts';
 import { moduleUnloadFree } from './symbols.ts';
 
 const INIT: readonly Region[] = ['init_text', 'init_data', 'init_rodata', 'init'];
@@ -16,13 +17,13 @@ const INIT: readonly Region[] = ['init_text', 'init_data', 'init_rodata', 'init'
  * @throws LoadError C104
  */
 export function doInitModule(load: Loading, m: Module): void {
-  const ret = m.hasInit || m.behaviour.init ? (m.behaviour.init?.(m) ?? 0) : 0;
+  const ret = m.behaviour.init?.(m) ?? 0;
   if (ret < 0) {
     let errno = errnoOf(-ret);
     // 7.2 keeps EEXIST for "already loaded".
     if (errno === 'EEXIST' && m.version === '7.2') errno = 'EBUSY';
     m.state = 'GOING';
-    m.refcnt--;
+    modulePut(m);
     freeModule(m);
     throw load.fail(errno, 'C104', undefined, `the module's own init function returned ${ret}`);
   }
@@ -34,7 +35,7 @@ export function doInitModule(load: Loading, m: Module): void {
     }
   }
   m.state = 'LIVE';
-  m.refcnt--;
+  modulePut(m);
   freeInit(m);
   if (!m.kernel.retainMemory) m.forgetMemory();
 }
@@ -55,14 +56,41 @@ function freeInit(m: Module): void {
   }
 }
 
-/** free_module(): state UNFORMED, references dropped, off the list, memory freed. */
-export function freeModule(m: Module): void {
+/** free_module(): state UNFORMED, references dropped, off the list, memory freed. Each step is given when it is done. */
+export function* freeingModule(m: Module): Generator<string, void> {
+  m.sysfs = false;
+  yield 'mod_sysfs_teardown';
+  // It stays in the list, so that its name is taken, but nobody finds it any more.
   m.state = 'UNFORMED';
+  yield 'module_state_unformed';
   m.kernel.arch.cleanup?.(m);
+  yield 'module_arch_cleanup';
   moduleUnloadFree(m);
+  yield 'module_unload_free';
+  m.params = new Map();
+  yield 'module_destroy_params';
   unlink(m.kernel, m);
+  yield 'list_del_rcu';
+  rememberTaints(m);
+  yield 'try_add_tainted_module';
   percpuModfree(m);
+  yield 'percpu_modfree';
   freeMemory(m);
+  yield 'free_mod_mem';
+}
+
+/** free_module() in one go. */
+export function freeModule(m: Module): void {
+  for (const _ of freeingModule(m)) continue;
+}
+
+/** try_add_tainted_module(): counts what has gone, by name, for each set of taints that has one in common. */
+function rememberTaints(m: Module): void {
+  if (m.taints.size === 0) return;
+  const { unloadedTaintedModules } = m.kernel;
+  const same = unloadedTaintedModules.find((u) => u.name === m.name && [...u.taints].some((t) => m.taints.has(t)));
+  if (same !== undefined) same.count++;
+  else unloadedTaintedModules.unshift({ name: m.name, taints: new Set(m.taints), count: 1 });
 }
 
 /** list_del_rcu(): off the list, and its exports out of the search. */

@@ -22,7 +22,8 @@ export interface Store {
   readonly bytes: Uint8Array;
 }
 
-const numberSizes: Readonly<Record<NumberKind | BoolKind, (word: number) => number>> = {
+/** Bytes of each kind, of which `word` is a long. */
+export const numberSizes: Readonly<Record<NumberKind | BoolKind, (word: number) => number>> = {
   byte: () => 1,
   short: () => 2,
   ushort: () => 2,

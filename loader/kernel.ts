@@ -14,6 +14,7 @@ export type Vendor = 'mainline' | 'debian';
 export const defaultConfig: Config = {
   SMP: true,
   MODULE_UNLOAD: true,
+  MODULE_FORCE_UNLOAD: false,
   MODULE_FORCE_LOAD: false,
   MODVERSIONS: true,
   MODULE_SIG: true,
@@ -93,6 +94,12 @@ export class Kernel {
   private readonly byName = new Map<string, Module>();
   readonly memory: AddressSpace = new AddressSpace();
   readonly taints: Set<Taint> = new Set();
+  /** kernel.modules_disabled: once set, nothing is loaded or unloaded any more. */
+  modulesDisabled = false;
+  /** last_unloaded_module: name and taint letters in parentheses, as an oops shows it. */
+  lastUnloadedModule: { readonly name: string; readonly taints: string } | undefined;
+  /** unloaded_tainted_modules, newest first. */
+  readonly unloadedTaintedModules: { readonly name: string; readonly taints: ReadonlySet<Taint>; count: number }[] = [];
   /** dmesg, level prefix stripped. */
   readonly log: string[] = [];
   readonly percpu: PercpuArea;

@@ -17,6 +17,7 @@ import type { Kernel } from './kernel.ts';
 import { Loading, type LoadOptions } from './loading.ts';
 import { Module } from './module.ts';
 import { augmentKernelTaints, taintOfOffenders, taintOfSignature, taintsOfCheckModinfo } from './module-taints.ts';
+import { moduleUnloadInit } from './refcount.ts';
 import { applyRelocations } from './relocate.ts';
 import { moduleUnloadFree, simplifySymbols } from './symbols.ts';
 import { validate } from './validate.ts';
@@ -98,7 +99,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
 
     at('percpu_modalloc');
     percpuModalloc(load, m);
-    m.refcnt = MODULE_REF_BASE + 1;
+    moduleUnloadInit(m);
     undo.push({ label: 'free_unload', run: () => moduleUnloadFree(m) });
     yield done('percpu_modalloc');
 
@@ -177,9 +178,6 @@ function deallocate(m: Module): void {
   percpuModfree(m);
   freeMemory(m);
 }
-
-/** MODULE_REF_BASE */
-const MODULE_REF_BASE = 1;
 
 /**
  * module_patient_check_exists(), without the patience: nobody else runs while a load that is not stepped is under way.

@@ -64,6 +64,8 @@ export class Module implements ModuleView {
   /** mod->klp: known before layout, which keeps all symbols of a livepatch. */
   readonly isLivepatch: boolean;
   asyncProbe = false;
+  /** /sys/module/NAME is there: from mod_sysfs_setup() to mod_sysfs_teardown(). */
+  sysfs = false;
   /** Number of WARN_ONs so far, and what they were about. */
   readonly warnings: string[] = [];
   readonly behaviour: Behaviour;
@@ -85,6 +87,16 @@ export class Module implements ModuleView {
     const names = codeNames(info);
     this.hasInit = names.has('init_module');
     this.hasExit = names.has('cleanup_module');
+  }
+
+  /** mod->init: the file has one, or the behaviour says what it does. */
+  get hasInitFunction(): boolean {
+    return this.hasInit || this.behaviour.init !== undefined;
+  }
+
+  /** mod->exit */
+  get hasExitFunction(): boolean {
+    return this.hasExit || this.behaviour.exit !== undefined;
   }
 
   get format(): ElfFormat {

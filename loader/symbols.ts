@@ -4,6 +4,7 @@ import { type CheckId, type Errno, errnos, LoadError } from './errors.ts';
 import type { Kernel, ResolvedExport } from './kernel.ts';
 import type { LoadInfo } from './load-info.ts';
 import type { Module } from './module.ts';
+import { modulePut, strongTryModuleGet } from './refcount.ts';
 import { checkVersion, type SymbolVersions } from './versions.ts';
 
 /** find_symbol(): vmlinux first, then modules from the newest; UNFORMED ones are not seen. */
@@ -167,11 +168,8 @@ export function inModuleNamespace(namespace: string, modname: string): boolean {
  */
 export function refModule(m: Module, owner: Module | undefined): Errno | undefined {
   if (owner === undefined || m.targets.has(owner)) return undefined;
-  if (owner.state === 'COMING') return 'EBUSY';
-  if (owner.state === 'GOING') return 'ENOENT';
-  if (!m.kernel.switch('MODULE_UNLOAD')) return undefined;
-  if (owner.refcnt === 0) return 'ENOENT';
-  owner.refcnt++;
+  const errno = strongTryModuleGet(owner);
+  if (errno !== undefined || !m.kernel.switch('MODULE_UNLOAD')) return errno;
   m.targets.add(owner);
   owner.sources.add(m);
   return undefined;
@@ -180,7 +178,7 @@ export function refModule(m: Module, owner: Module | undefined): Errno | undefin
 /** module_unload_free(): drops the references a module holds on others. */
 export function moduleUnloadFree(m: Module): void {
   for (const target of m.targets) {
-    target.refcnt--;
+    modulePut(target);
     target.sources.delete(m);
   }
   m.targets.clear();
