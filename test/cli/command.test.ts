@@ -19,7 +19,7 @@ test('--help starts without the loader: only the wiring and commander are import
     if (seen.has(file)) return;
     seen.add(file);
     for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(
-      /^(?:import|export)(?! type)[^;]*? from '([^']+)'/gm,
+      /^(?:(?:import|export)(?! type)[^;]*? from |const [^;]*? = await import\()'([^']+)'/gm,
     )) {
       if (specifier.startsWith('.')) visit(join(dirname(file), specifier));
       else packages.add(specifier);
@@ -29,9 +29,11 @@ test('--help starts without the loader: only the wiring and commander are import
   t.deepEqual(Array.from(seen, (file) => file.slice(dirname(main).length + 1)).toSorted(), [
     'io.ts',
     'main.ts',
+    'port/commands.ts',
+    'port/reporters.ts',
     'run.ts',
   ]);
-  t.deepEqual([...packages].toSorted(), ['commander', 'node:fs', 'node:url', 'node:util']);
+  t.deepEqual([...packages].toSorted(), ['commander', 'node:fs', 'node:module', 'node:url', 'node:util']);
 });
 
 test('as a process: help, a load, a refusal, wrong use', (t) => {
