@@ -286,11 +286,24 @@ class Build {
     await writeFile(join(work, 'missing.c'), `${stubs.join('\n')}\n`);
     linked.push(await compile(plain, join(work, 'missing.c'), 'missing'));
 
-    const machine = machineFlags(first.flags);
-    const lld = this.cross.startsWith('-') ? [`-fuse-ld=lld${this.cross}`] : [];
-    const link = [...lld, '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-e,_start', '-Wl,-z,noexecstack', ...this.spec.link];
-    const command = [...machine, ...link, '-o', join(work, 'port'), ...linked, ...(this.spec.libgcc ? ['-lgcc'] : [])];
-    const made = await execute(this.cc, command, folder);
+    const output = ['-static', '-o', join(work, 'port')];
+    const entry = ['--build-id=none', '-e', '_start', '-z', 'noexecstack'];
+    // LLVM's linker is called by itself: clang has other ideas about it for each target.
+    const made = this.cross.startsWith('-')
+      ? await execute(`ld.lld${this.cross}`, [...entry, ...this.spec.link, ...output, ...linked], folder)
+      : await execute(
+          this.cc,
+          [
+            ...machineFlags(first.flags),
+            '-nostdlib',
+            '-no-pie',
+            ...[...entry, ...this.spec.link].map((flag) => `-Wl,${flag}`),
+            ...output,
+            ...linked,
+            ...(this.spec.libgcc ? ['-lgcc'] : []),
+          ],
+          folder,
+        );
     if (made.status !== 0) throw new BuildError(`the port does not link:\n${tail(made.text)}`);
     return functions;
   }

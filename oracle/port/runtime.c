@@ -474,6 +474,18 @@ stub void text_poke_sync(void)
 
 stub char text_mutex[256];
 
+/* CONFIG_LIST_HARDENED */
+
+stub int __list_add_valid_or_report(void *entry, void *before, void *after)
+{
+	return 1;
+}
+
+stub int __list_del_entry_valid_or_report(void *entry)
+{
+	return 1;
+}
+
 stub void __fortify_panic(void)
 {
 	port_bug();
@@ -483,3 +495,34 @@ stub void __fortify_report(void)
 {
 	port_warn();
 }
+
+#ifdef __xtensa__
+/* Debian's compiler is for a core without a division instruction, and comes without the functions in its place. */
+unsigned int __umodsi3(unsigned int a, unsigned int b)
+{
+	unsigned int rest = 0;
+	int bit;
+
+	for (bit = 31; bit >= 0; bit--) {
+		rest = rest << 1 | (a >> bit & 1);
+		if (rest >= b)
+			rest -= b;
+	}
+	return rest;
+}
+
+unsigned int __udivsi3(unsigned int a, unsigned int b)
+{
+	unsigned int rest = 0, quotient = 0;
+	int bit;
+
+	for (bit = 31; bit >= 0; bit--) {
+		rest = rest << 1 | (a >> bit & 1);
+		if (rest >= b) {
+			rest -= b;
+			quotient |= 1u << bit;
+		}
+	}
+	return quotient;
+}
+#endif
