@@ -21,6 +21,7 @@ import { E_FLAGS, GPL_ONLY, HAS_CRC, STRUCT_SIZE, VERMAGIC } from './records.ts'
 import type { Frame } from './scan.ts';
 import { readSymvers, type Symvers } from './symvers.ts';
 import { Threads } from './threads.ts';
+import { Interrupt } from './interrupt.ts';
 import { moduleFiles, symversFor } from './tree.ts';
 import { treeWarnings } from './warnings.ts';
 import { CONTROL_WORDS, DONE, type Job, type JudgeTables, NEXT, type Problem, STOP } from './work.ts';
@@ -67,29 +68,6 @@ async function runOnce(dir: string, options: RunOptions, io: Io, scale: number):
     return await check.run();
   } finally {
     await threads.close();
-  }
-}
-
-/** SIGINT once ends the check with what has been done; twice ends the process. */
-class Interrupt {
-  private readonly listener: () => void;
-  /** Who would end the process at once. */
-  private readonly others = process.listeners('SIGINT');
-  happened = false;
-
-  constructor(control: Int32Array) {
-    this.listener = () => {
-      this.happened = true;
-      Atomics.store(control, STOP, 1);
-      this.close();
-    };
-    process.removeAllListeners('SIGINT');
-    process.on('SIGINT', this.listener);
-  }
-
-  close(): void {
-    process.off('SIGINT', this.listener);
-    for (const other of this.others) if (!process.listeners('SIGINT').includes(other)) process.on('SIGINT', other);
   }
 }
 
@@ -192,7 +170,7 @@ class Check {
   }
 
   async run(): Promise<Checked> {
-    const interrupt = new Interrupt(this.control);
+    const interrupt = new Interrupt(() => Atomics.store(this.control, STOP, 1));
     const stop = this.showProgress(this.paths.length, '');
     try {
       const scanned = this.threads.scan(this.job, ({ records, problems }) => {

@@ -1,0 +1,287 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import test from 'ava';
+import { komulator, type Ran, STACK } from '../captured.ts';
+import { HEALTHY, moduleFile, PLANTED, plantedTree, symvers, writeTree } from './planted.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'komulator-check-'));
+test.after.always(() => rmSync(dir, { recursive: true, force: true }));
+const tree = plantedTree(join(dir, 'planted'));
+const healthy = writeTree(join(dir, 'healthy'), HEALTHY);
+const main = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
+
+interface Failed {
+  readonly module: string;
+  readonly errno: string;
+  readonly log: readonly string[];
+  readonly reason: string;
+  readonly cause: string;
+  readonly symbols: readonly { readonly symbol: string; readonly near: string }[];
+  readonly needs: readonly string[];
+}
+interface CheckJson {
+  readonly kernel: string;
+  readonly modules: number;
+  readonly checked: number;
+  readonly loaded: number;
+  readonly failed: readonly Failed[];
+  readonly accepted: readonly Failed[];
+  readonly gone: readonly string[];
+  readonly warnings: readonly { readonly kind: string; readonly text: string }[];
+  readonly relocations: number;
+  readonly seconds: number;
+}
+async function check(...args: readonly string[]): Promise<CheckJson & { readonly code: number }> {
+  const { code, out, err } = await komulator('check', ...args, '--json');
+  if (out === '') throw new Error(err);
+  return { code, ...(JSON.parse(out) as CheckJson) };
+}
+
+for (const jobs of ['1', '2'])
+  test(`every planted fault is found, and none invented, by ${jobs} threads`, async (t) => {
+    const { code, kernel, modules, loaded, failed, relocations, seconds } = await check(tree, '--jobs', jobs);
+    t.is(code, 1);
+    t.is(kernel, '7.2');
+    t.is(modules, PLANTED.length + Object.keys(HEALTHY).length);
+    t.is(loaded, Object.keys(HEALTHY).length);
+    t.true(relocations > 5 && seconds > 0);
+    t.deepEqual(failed.map(({ module }) => module).toSorted(), PLANTED.map(({ module }) => module).toSorted());
+    for (const planted of PLANTED) {
+      const found = failed.find(({ module }) => module === planted.module)!;
+      t.is(found.errno, planted.errno, planted.module);
+      t.is(found.cause, planted.cause, planted.module);
+      t.regex([found.reason, ...found.symbols.map(({ near }) => near)].join('\n'), planted.tells, planted.module);
+      if (planted.symbol !== undefined) t.deepEqual(found.symbols.map(({ symbol }) => symbol), [planted.symbol], planted.module);
+    }
+    const log = (module: string): readonly string[] => failed.find((f) => f.module === module)!.log;
+    t.deepEqual(log('missing'), ['missing: Unknown symbol wanted_fn (err -2)']);
+    t.deepEqual(log('othercrc'), ['othercrc: disagrees about version of symbol _printk', 'othercrc: Unknown symbol _printk (err -22)']);
+    t.deepEqual(log('twice'), ['twice: exports duplicate symbol good_fn (owned by good)']);
+    t.deepEqual(log('strange'), ['module: strange: Unknown rela relocation: 42']);
+  });
+
+test('a tree without faults: exit 0', async (t) => {
+  const { code, loaded, failed } = await check(healthy);
+  t.is(code, 0);
+  t.is(loaded, 5);
+  t.deepEqual(failed, []);
+});
+
+/** Modules that a report says would not load. */
+const NAMED: Readonly<Record<string, (out: string) => string[]>> = {
+  tap: (out) => Array.from(out.matchAll(/^not ok \d+ - (\w+)$/gm), ([, name]) => name!),
+  junit: (out) => Array.from(out.matchAll(/<testcase classname="[\w-]+" name="(\w+)" file="kernel\/\w+\.ko">\s*<failure/g), ([, name]) => name!),
+  github: (out) => Array.from(out.matchAll(/^::error file=kernel\/(\w+)\.ko,title=\w+%3A [^:]+::E\w+: /gm), ([, name]) => name!),
+};
+for (const [reporter, named] of Object.entries(NAMED))
+  test(`${reporter} names each of them once`, async (t) => {
+    const { code, out, err } = await komulator('check', tree, '--reporter', reporter, '--jobs', '1');
+    t.is(code, 1);
+    t.is(err, '');
+    t.deepEqual(named(out).toSorted(), PLANTED.map(({ module }) => module).toSorted());
+    t.notRegex(out, STACK);
+    if (reporter === 'tap') t.regex(out, new RegExp(`^TAP version 14\n1\\.\\.${PLANTED.length + 1}\nnot ok 1 - 5 of 17 modules would load\n`));
+    if (reporter === 'junit') t.regex(out, /<testsuites name="komulator check" tests="17" failures="12" errors="0"/);
+  });
+
+test('for people: grouped by cause, with who nearly provides it', async (t) => {
+  const { code, out } = await komulator('check', tree, '--jobs', '1');
+  t.is(code, 1);
+  t.regex(out, /^nobody exports it\n {2}wanted_fn: nobody exports it; there is wanted_fn_v2\n {4}needed by missing$/m);
+  t.regex(out, /^GPL-only, and the module is not\n {2}gpl_only_fn: vmlinux exports it GPL-only\n {4}needed by closed$/m);
+  t.regex(out, /^17 modules: 5 would load, 12 would not; \d+ relocations; [\d.]+ s$/m);
+  for (const { module, tells } of PLANTED) {
+    t.true(out.includes(module));
+    t.regex(out, tells);
+  }
+  t.false(/\b(user|room|own|weak)\b/.test(out.replaceAll(tree, '')));
+});
+
+test('a module that needs one that does not load', async (t) => {
+  const files = { ...HEALTHY, 'kernel/lost.ko': moduleFile('lost', ['wanted_fn'], ['lost_fn']), 'kernel/after.ko': moduleFile('after', ['lost_fn']) };
+  const { failed, loaded } = await check(writeTree(join(dir, 'needs'), files), '--jobs', '1');
+  t.is(loaded, 5);
+  t.like(failed.find(({ module }) => module === 'after'), { cause: 'dependency', errno: 'ENOENT', needs: ['lost'] });
+  t.like(failed.find(({ module }) => module === 'lost'), { cause: 'missing-symbol' });
+});
+
+test('who nearly provides a symbol: listed for a module that is not there, built in but not exported', async (t) => {
+  const files = { 'a.ko': moduleFile('a', ['elsewhere_fn']), 'b.ko': moduleFile('b', ['hidden_fn']) };
+  const there = writeTree(join(dir, 'near'), files, `${symvers()}0x00000009\telsewhere_fn\tdrivers/absent\tEXPORT_SYMBOL\t\n`);
+  writeFileSync(join(dir, 'System.map'), 'ffffffff81000000 T hidden_fn\n');
+  const { failed } = await check(there, '--symbols', join(dir, 'System.map'), '--jobs', '1');
+  const near = (module: string): string | undefined => failed.find((f) => f.module === module)?.symbols[0]?.near;
+  t.is(near('a'), 'Module.symvers lists it for absent, which is not in this tree');
+  t.is(near('b'), 'built into the kernel, but not exported');
+});
+
+test('since which kernel a relocation type is handled', async (t) => {
+  // R_RISCV_32_PCREL under 6.1.
+  const { buildKo, minimalModule } = await import('../../../fixtures/build.ts');
+  const spec = minimalModule({ machine: 243, modinfo: { vermagic: '6.1.0-komulator SMP mod_unload modversions riscv', name: 'it' }, thisModule: { name: 'it' }, relocs: { '.text': [{ offset: 0, type: 57, symbol: '.text', addend: 0 }] } });
+  const there = writeTree(join(dir, 'riscv'), { 'it.ko': buildKo(spec).image });
+  const { failed } = await check(there, '--jobs', '1');
+  t.is(failed[0]?.cause, 'relocation-type');
+  t.regex(failed[0]?.reason ?? '', /R_RISCV_32_PCREL is handled since 6\.\d+/);
+});
+
+test('a baseline accepts what is known, and tells what is gone', async (t) => {
+  const file = join(dir, 'baseline.json');
+  t.is((await komulator('check', tree, '--write-baseline', file, '--jobs', '1')).code, 0);
+  const known = await check(tree, '--baseline', file, '--jobs', '1');
+  t.is(known.code, 0);
+  t.deepEqual(known.failed, []);
+  t.is(known.accepted.length, PLANTED.length);
+  t.is(known.loaded, 5);
+  const healed = await check(healthy, '--baseline', file, '--jobs', '1');
+  t.is(healed.code, 0);
+  t.is(healed.gone.length, PLANTED.length);
+  writeFileSync(file, '{}');
+  const wrong = await komulator('check', tree, '--baseline', file, '--jobs', '1');
+  t.is(wrong.code, 2);
+  t.regex(wrong.err, /is no baseline/);
+});
+
+test('shards add up to the whole', async (t) => {
+  const parts = await Promise.all([1, 2, 3].map((i) => check(tree, '--shard', `${i}/3`, '--jobs', '1')));
+  t.deepEqual(parts.flatMap(({ failed }) => failed.map(({ module }) => module)).toSorted(), PLANTED.map(({ module }) => module).toSorted());
+  t.is(parts.reduce((sum, { checked }) => sum + checked, 0), 17);
+  t.is(parts.reduce((sum, { loaded }) => sum + loaded, 0), 5);
+});
+
+test('packed in every way', async (t) => {
+  const user = HEALTHY['kernel/user.ko']!;
+  const { code, loaded, failed } = await check(
+    writeTree(join(dir, 'packed'), {
+      'kernel/good.ko.gz': gzipSync(HEALTHY['kernel/good.ko']!),
+      'kernel/room.ko.zst': zstdCompressSync(HEALTHY['kernel/room.ko']!),
+      ...(hasXz ? { 'kernel/user.ko.xz': xz(user), 'kernel/weak.ko.xz': xz(HEALTHY['kernel/weak.ko']!), 'kernel/own.ko.xz': xz(HEALTHY['kernel/own.ko']!) } : {}),
+    }),
+  );
+  t.is(code, 0);
+  t.is(loaded, hasXz ? 5 : 2);
+  t.deepEqual(failed, []);
+});
+const hasXz = spawnSync('xz', ['--version']).status === 0;
+const xz = (bytes: Uint8Array): Uint8Array => execFileSync('xz', ['-c'], { input: bytes });
+
+test('files that cannot be read are told of, and the rest is checked', async (t) => {
+  const there = writeTree(join(dir, 'unreadable'), {
+    ...HEALTHY,
+    'kernel/empty.ko': new Uint8Array(0),
+    'kernel/noise.ko': Uint8Array.from({ length: 4000 }, (_, i) => (i * 7919) >> 3),
+    'kernel/half.ko.gz': gzipSync(HEALTHY['kernel/good.ko']!).subarray(0, 200),
+    ...(hasXz ? { 'kernel/half1.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 300), 'kernel/half2.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 200) } : {}),
+  });
+  symlinkSync('/nonexistent/x.ko', join(there, 'kernel/vanished.ko'));
+  symlinkSync('/dev/zero', join(there, 'kernel/endless.ko'));
+  spawnSync('mkfifo', [join(there, 'kernel/pipe.ko')]);
+  const { code, loaded, failed } = await check(there);
+  t.is(code, 1);
+  t.is(loaded, 5);
+  const reason = (module: string): string => failed.find((f) => f.module === module)?.reason ?? '';
+  t.regex(reason('vanished'), /vanished\.ko: no such file or directory$/);
+  t.regex(reason('endless'), /is not a regular file$/);
+  t.regex(reason('pipe'), /is not a regular file$/);
+  t.regex(reason('empty'), /empty/);
+  t.regex(reason('noise'), /not an ELF file/);
+  t.regex(reason('half'), /truncated/);
+  if (hasXz) t.regex(reason('half1') + reason('half2'), /truncated.*truncated/s);
+  t.is(failed.length, hasXz ? 8 : 6);
+});
+
+test('wrong use', async (t) => {
+  const bare = join(dir, 'bare');
+  mkdirSync(bare);
+  const cases: readonly (readonly [RegExp, ...string[]])[] = [
+    [/no module \(\.ko/, bare],
+    [/no such file or directory/, join(dir, 'nowhere')],
+    [/expected a number of threads/, tree, '--jobs', '0'],
+    [/expected i\/n/, tree, '--shard', '3/2'],
+    [/one tree at a time/, tree, healthy],
+    [/--diff compares two trees/, tree, '--diff'],
+    [/no such file/, tree, '--symvers', join(dir, 'no.symvers')],
+    [/Module\.symvers, line 1/, tree, '--symvers', join(tree, 'kernel/good.ko')],
+    [/ENOTDIR|not a directory|no such file/, tree, '--output', join(tree, 'kernel/good.ko/x')],
+  ];
+  for (const [expected, ...args] of cases) {
+    const { code, err }: Ran = await komulator('check', ...args);
+    t.is(code, 2, args.join(' '));
+    t.regex(err, expected, args.join(' '));
+    t.notRegex(err, STACK);
+  }
+});
+
+test('the graph', async (t) => {
+  const dep = await komulator('check', tree, '--graph', 'modules.dep', '--jobs', '1');
+  t.regex(dep.out, /^kernel\/user\.ko: kernel\/good\.ko$/m);
+  t.regex(dep.out, /^kernel\/good\.ko:$/m);
+  const symbols = await komulator('check', healthy, '--graph', 'modules.symbols', '--jobs', '1');
+  t.is(symbols.out, '# Aliases for symbols, used by symbol_request().\nalias symbol:good_fn good\n');
+  const dot = await komulator('check', tree, '--graph', 'dot', '--jobs', '1');
+  t.regex(dot.out, /^digraph modules \{\n[^]*"user" -> "good";\n[^]*\}\n$/);
+  const { modules } = JSON.parse((await komulator('check', tree, '--graph', 'json', '--jobs', '1')).out) as {
+    modules: { name: string; uses: { name: string; symbols: string[] }[] }[];
+  };
+  t.deepEqual(modules.find(({ name }) => name === 'user')?.uses, [{ name: 'good', symbols: ['good_fn'] }]);
+});
+
+test('two builds beside each other', async (t) => {
+  const now = writeTree(
+    join(dir, 'now'),
+    { ...HEALTHY, 'kernel/good.ko': moduleFile('good', ['_printk'], []), 'kernel/more.ko': moduleFile('more', []) },
+    symvers().replace(/^.*good_fn.*\n/m, '').replace('0x11111111', '0x12121212'),
+  );
+  const { code, out } = await komulator('check', '--diff', healthy, now, '--jobs', '1', '--json');
+  t.is(code, 1);
+  const diff = JSON.parse(out) as { broken: Failed[]; added: string[]; removed: string[]; exports: { symbol: string; kind: string; users: string[] }[] };
+  t.deepEqual(diff.added, ['more']);
+  t.deepEqual(diff.removed, []);
+  t.true(diff.broken.some(({ module }) => module === 'user'));
+  t.deepEqual(diff.exports.find(({ symbol }) => symbol === 'good_fn'), { symbol: 'good_fn', kind: 'gone', was: 'good', is: '', users: ['user'] } as never);
+  t.like(diff.exports.find(({ symbol }) => symbol === '_printk'), { kind: 'crc' });
+  const same = await komulator('check', '--diff', healthy, healthy, '--jobs', '1');
+  t.is(same.code, 0);
+});
+
+test('a full disk, few file descriptors', (t) => {
+  const full = spawnSync('sh', ['-c', `"${process.execPath}" "${main}" check "${tree}" > /dev/full`], { encoding: 'utf8' });
+  t.is(full.status, 2);
+  t.regex(full.stderr, /^error: the output cannot be written: .*no space left on device/);
+  t.notRegex(full.stderr, STACK);
+  const output = spawnSync(process.execPath, [main, 'check', tree, '--output', '/dev/full'], { encoding: 'utf8' });
+  t.is(output.status, 2);
+  t.regex(output.stderr, /\/dev\/full: no space left on the device/);
+  const few = spawnSync('sh', ['-c', `ulimit -n 32; "${process.execPath}" "${main}" check "${tree}" --json`], { encoding: 'utf8' });
+  t.is(few.status, 1, few.stderr);
+  t.is((JSON.parse(few.stdout) as CheckJson).failed.length, PLANTED.length);
+});
+
+test('Ctrl-C ends it with what has been done so far', async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`kernel/m${i}.ko.gz`, gzipSync(moduleFile(`m${i}`, ['_printk']))]));
+  const there = writeTree(join(dir, 'many'), many);
+  const child = spawn(process.execPath, [main, 'check', there, '--json', '--jobs', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  child.stdout.on('data', (chunk) => (out += String(chunk)));
+  const timer = setTimeout(() => child.kill('SIGINT'), 900);
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  clearTimeout(timer);
+  if (code === 0) return t.pass('it was done before it could be interrupted');
+  t.is(code, 130);
+  // Before the check has begun there is nothing to tell.
+  if (out === '') return t.pass();
+  const { modules, checked, failed } = JSON.parse(out) as CheckJson;
+  t.is(modules, 3000);
+  t.true(checked < 3000);
+  t.deepEqual(failed, []);
+});
+
+test('Module.symvers is found in the tree and said so', async (t) => {
+  const { out } = await komulator('check', healthy, '--jobs', '1');
+  t.true(out.includes(`symbols from ${join(healthy, 'Module.symvers')}`));
+  t.is(readFileSync(join(healthy, 'Module.symvers'), 'utf8'), symvers());
+});

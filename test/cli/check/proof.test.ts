@@ -1,0 +1,180 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { x86_64 } from '../../../arch/x86.ts';
+import { Judge } from '../../../cli/check/judge.ts';
+import { Link } from '../../../cli/check/link.ts';
+import { Names } from '../../../cli/check/names.ts';
+import { proofTable } from '../../../cli/check/proof.ts';
+import { DOUBT, EXPORTS, IMPORTS, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../../cli/check/records.ts';
+import { type Frame, Scanner } from '../../../cli/check/scan.ts';
+import { readSymvers } from '../../../cli/check/symvers.ts';
+import { minimalModule, ko, SHF_ALLOC, SHF_EXECINSTR } from '../../../fixtures/build.ts';
+import { insmod } from '../../../loader/load.ts';
+import { Kernel } from '../../../loader/kernel.ts';
+import { parseSymvers } from '../../../loader/exports.ts';
+import { fixture } from '../captured.ts';
+import { HEALTHY, KERNEL, moduleFile, PLANTED, symvers } from './planted.ts';
+
+const VERMAGIC_72 = '7.2.0-komulator SMP preempt mod_unload modversions ';
+const SIZE = 1280;
+
+/** The quick look and insmod side by side, for modules of one kernel. */
+class Both {
+  private readonly names = Names.create(1 << 13, 1 << 19);
+  private readonly out = new Words();
+  private readonly scanner: Scanner;
+  private readonly link: Link;
+  private readonly judge: Judge;
+  private readonly vermagic: number;
+
+  constructor(text: string, others: readonly string[] = []) {
+    const proof = proofTable(x86_64, '7.2');
+    const frame: Frame = { is64: true, little: true, e_machine: 62, version: '7.2', modversions: true, signed: false, proof };
+    const bytes = new TextEncoder().encode(text);
+    this.scanner = new Scanner(frame, this.names, this.out);
+    this.link = new Link(['it.ko', ...others], this.names, readSymvers(bytes, this.names), {
+      modversions: true, strictVersions: false, allowMissingNamespaces: false, inModuleNamespace: undefined,
+    });
+    this.vermagic = this.names.of(VERMAGIC_72);
+    const rows = parseSymvers(text);
+    this.judge = new Judge(
+      { arch: 'x86_64', order: 'little', version: '7.2', vendor: 'mainline', config: undefined, vermagic: VERMAGIC_72, structModuleSize: SIZE },
+      rows.filter(({ owner }) => owner === 'vmlinux'),
+    );
+    this.judge.assume(others.map((path) => ({ name: path.slice(0, -3), proprietary: false, exports: rows.filter(({ owner }) => owner.endsWith(`/${path.slice(0, -3)}`)) })));
+  }
+
+  /** Whether the check would take a module without asking insmod. */
+  proven(file: Uint8Array): boolean {
+    this.out.length = 0;
+    const at = this.scanner.scan(0, new Uint8Array(file), true);
+    const record = this.out.take();
+    this.link.ingest(record);
+    const duplicates = this.link.provide(new Set());
+    return (
+      record[at + DOUBT] === 0 && record[at + VERMAGIC] === this.vermagic && record[at + STRUCT_SIZE] === SIZE &&
+      !duplicates.has(0) && this.link.linked(0)
+    );
+  }
+
+  /** What insmod says: undefined when it takes it. */
+  refused(file: Uint8Array, name = 'it'): string | undefined {
+    const verdict = this.judge.judge(name, new Uint8Array(file));
+    return 'errno' in verdict ? `${verdict.errno} ${verdict.check} ${verdict.reason}` : undefined;
+  }
+}
+
+const folder = fixture('ko/x86_64');
+const real = readdirSync(folder).filter((name) => name.endsWith('.ko'));
+const bundled = new Both(readFileSync(join(folder, 'Module.symvers'), 'utf8'), ['exporter.ko']);
+const planted = new Both(symvers(), ['good.ko']);
+
+test('bundled modules that are proven are taken by insmod', (t) => {
+  let proven = 0;
+  for (const name of real) {
+    const file = readFileSync(join(folder, name));
+    const refused = bundled.refused(file, name.slice(0, -3));
+    if (!bundled.proven(file)) continue;
+    proven++;
+    t.is(refused, undefined, name);
+  }
+  t.true(proven >= 4, `${proven} of ${real.length} bundled modules are proven`);
+});
+
+test('healthy modules are proven, and none of the planted faults is', (t) => {
+  for (const name of ['kernel/user.ko', 'kernel/room.ko']) {
+    t.is(planted.refused(HEALTHY[name]!), undefined, name);
+    t.true(planted.proven(HEALTHY[name]!), name);
+  }
+  for (const { module, file } of PLANTED) {
+    if (module === 'ring_a' || module === 'ring_b') continue;
+    t.not(planted.refused(file), undefined, module);
+    t.false(planted.proven(file), module);
+  }
+});
+
+const text = { name: '.text', flags: SHF_ALLOC | SHF_EXECINSTR, align: 16, size: 32 };
+const withReloc = (type: number, offset: number, symbol: string, addend: number, data?: number[]): Uint8Array =>
+  ko(
+    minimalModule({
+      thisModule: { name: 'it' },
+      sections: [data === undefined ? text : { ...text, data, size: data.length }],
+      relocs: { '.text': [{ offset, type, symbol, addend }] },
+      versions: KERNEL.map(([crc, name]) => [name, crc] as const),
+    }),
+  );
+
+test('both ends of what a relocation may be', (t) => {
+  const cases: readonly [why: string, file: Uint8Array, taken: boolean][] = [
+    ['the last place', withReloc(2, 28, '_printk', -4), true],
+    ['behind it', withReloc(2, 29, '_printk', -4), false],
+    ['a place that is zero', withReloc(1, 0, '_printk', 0, Array<number>(16).fill(0)), true],
+    ['its last byte not', withReloc(1, 0, '_printk', 0, [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), false],
+    ['the byte behind it not', withReloc(1, 0, '_printk', 0, [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]), true],
+    ['32S of a small addend', withReloc(11, 0, '_printk', 16), true],
+    ['32S far below', withReloc(11, 0, '_printk', -0x7fff_0000), false],
+    ['32', withReloc(10, 0, '_printk', 0), false],
+    ['an unknown type', withReloc(77, 0, '_printk', 0), false],
+  ];
+  for (const [why, file, taken] of cases) {
+    t.is(planted.refused(file) === undefined, taken, why);
+    t.is(planted.proven(file), taken, why);
+  }
+  const twice = ko(
+    minimalModule({
+      thisModule: { name: 'it' }, sections: [text],
+      relocs: { '.text': [{ offset: 4, type: 2, symbol: '.text', addend: 0 }, { offset: 6, type: 2, symbol: '.text', addend: 0 }] },
+    }),
+  );
+  t.regex(planted.refused(twice) ?? '', /not zero/);
+  t.false(planted.proven(twice));
+});
+
+const RUNS = 1500;
+
+test('what is proven of mutated modules is taken by insmod', (t) => {
+  const files = [HEALTHY['kernel/user.ko']!, HEALTHY['kernel/room.ko']!, moduleFile('it', ['_printk'], ['own_fn'])];
+  const hello = readFileSync(join(folder, 'hello.ko'));
+  let proven = 0;
+  let doubted = 0;
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: files.length }),
+      fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.oneof(fc.constantFrom(0, 1, 2, 4, 8, 0x7f, 0x80, 0xff), fc.nat(255))), { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      (which, bytes, table) => {
+        const [both, source] = which === files.length ? [bundled, hello] : [planted, files[which]!];
+        const file = new Uint8Array(source);
+        // Half of the mutations hit headers and tables, where they matter.
+        const from = table ? new DataView(file.buffer).getUint32(40, true) : 0;
+        for (const [where, value] of bytes) file[from + Math.floor(where * (file.length - from))] = value;
+        if (!both.proven(file)) {
+          doubted++;
+          return;
+        }
+        proven++;
+        const refused = both.refused(file);
+        if (refused !== undefined) throw new Error(`proven, but insmod says ${refused}`);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+  t.true(proven > 50, `${proven} of ${RUNS} were proven`);
+  t.true(doubted > 300, `${doubted} of ${RUNS} were doubted`);
+});
+
+test('facts of a record', (t) => {
+  const names = Names.create(1 << 12, 1 << 16);
+  const out = new Words();
+  const frame: Frame = { is64: true, little: true, e_machine: 62, version: '7.2', modversions: true, signed: false, proof: proofTable(x86_64, '7.2') };
+  const at = new Scanner(frame, names, out).scan(5, new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])), true);
+  t.is(out.words[at + DOUBT], 0);
+  // Two, and module_layout.
+  t.is(out.words[at + IMPORTS], 3);
+  t.is(out.words[at + EXPORTS], 1);
+  t.is(out.words[at + RELOCATIONS], 2 + 3);
+  const kernel = new Kernel({ arch: x86_64, version: '7.2', exports: parseSymvers(symvers()) });
+  t.is(insmod(kernel, moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])).exports[0]?.name, 'own_fn');
+});
