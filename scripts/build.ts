@@ -1,6 +1,6 @@
 // Compiles the package into dist/: JavaScript with rewritten imports, and types.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -14,6 +14,9 @@ for (const file of globSync('dist/**/*.d.ts', { cwd: path('.') })) {
   const text = readFileSync(path(file), 'utf8');
   writeFileSync(path(file), text.replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'));
 }
+
+// The harness of ports is C, compiled where a kernel tree is.
+cpSync(path('oracle/port'), path('dist/oracle/port'), { recursive: true });
 
 const bin = path('dist/cli/main.js');
 if (!readFileSync(bin, 'utf8').startsWith('#!/usr/bin/env node\n')) {
