@@ -125,6 +125,9 @@ function report(
     if (one.error === undefined) for (const line of loadedLines(one, io)) io.print(line);
     else failureLines(one, opened, io);
   }
-  for (const { file } of skipped) io.complain(`${file}: not tried, because something that it needs was refused`);
+  for (const { file, neededBy: by } of skipped) {
+    const why = by.length === 0 ? 'something that it needs was refused' : `only ${by.join(', ')} would have needed it`;
+    io.complain(`${file}: not tried, because ${why}`);
+  }
   if (kernel.modules.length > 1) for (const line of ['', ...lsmod(kernel).trimEnd().split('\n')]) io.print(line);
 }
