@@ -197,7 +197,9 @@ class Build {
     if (this.options.objects !== undefined) {
       const absent = await firstAbsent(targets.map((target) => join(folder, commandFile(target))));
       if (absent === undefined) return;
-      throw new BuildError(`${folder} has no ${absent}: build the modules' handlers in it first (make O=… ${targets.join(' ')})`);
+      throw new BuildError(
+        `${folder} has no ${absent}: build the modules' handlers in it first (make O=… ${targets.join(' ')})`,
+      );
     }
     const done = join(folder, '.komulator');
     const before = await exists(done);
@@ -331,7 +333,8 @@ class Build {
   }
 }
 
-const linkerDefined = /^(\$global\$|_GLOBAL_OFFSET_TABLE_|\.TOC\.|_gp|_gp_disp|__global_pointer\$|_DYNAMIC|_start|current_thread_info_reg)$/;
+const linkerDefined =
+  /^(\$global\$|_GLOBAL_OFFSET_TABLE_|\.TOC\.|_gp|_gp_disp|__global_pointer\$|_DYNAMIC|_start|current_thread_info_reg)$/;
 
 /** How the kernel's make compiled one object. */
 interface CompileLine {
@@ -341,7 +344,8 @@ interface CompileLine {
   readonly reads: readonly string[];
 }
 
-const commandFile = (target: string): string => join(dirname(target), `.${target.slice(target.lastIndexOf('/') + 1)}.cmd`);
+const commandFile = (target: string): string =>
+  join(dirname(target), `.${target.slice(target.lastIndexOf('/') + 1)}.cmd`);
 
 async function compileLine(folder: string, target: string): Promise<CompileLine> {
   const text = await readFile(join(folder, commandFile(target)), 'utf8');
@@ -361,7 +365,9 @@ async function compileLine(folder: string, target: string): Promise<CompileLine>
 
 /** Of a compile line, what decides about ABI, word size and byte order: the link needs the same. */
 function machineFlags(flags: string): string[] {
-  return flags.split(' ').filter((flag) => /^-(-target=|m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
+  return flags
+    .split(' ')
+    .filter((flag) => /^-(-target=|m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
 }
 
 async function readConfig(path: string): Promise<Record<string, string>> {

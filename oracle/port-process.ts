@@ -189,9 +189,12 @@ export class PortProcess {
 
   /** Waits for the end of a child, killing it after `grace` milliseconds. */
   async #end(running: Running, grace: number): Promise<void> {
-    if (running.ended !== undefined) return;
-    const timer = setTimeout(() => running.child.kill('SIGKILL'), grace);
-    await new Promise<void>((resolve) => running.child.once('close', () => resolve()));
+    const { child, ended } = running;
+    if (ended !== undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const timer = setTimeout(() => child.kill('SIGKILL'), grace);
+    // Nobody reads on, so nobody would see the end of its output.
+    child.stdout?.destroy();
+    await new Promise<void>((resolve) => child.once('exit', () => resolve()));
     clearTimeout(timer);
   }
 

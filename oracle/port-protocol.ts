@@ -115,7 +115,8 @@ export function unpackOutcome(
   const u32 = (): number => view.getUint32(take(4), true);
   const blob = (): Uint8Array => {
     const start = take(u32());
-    return bytes.slice(start, at);
+    // A copy, and no Buffer: slice() of one shares its memory.
+    return new Uint8Array(bytes.subarray(start, at));
   };
   try {
     const magic = u32();

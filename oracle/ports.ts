@@ -261,7 +261,9 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     // Debian 12 has no GCC for it.
     cross: '-19',
     package: 'clang-19',
-    sources: words('arch/loongarch/kernel/module.c arch/loongarch/kernel/module-sections.c arch/loongarch/kernel/inst.c'),
+    sources: words(
+      'arch/loongarch/kernel/module.c arch/loongarch/kernel/module-sections.c arch/loongarch/kernel/inst.c',
+    ),
     link: ['--no-relax'],
     qemu: 'qemu-loongarch64',
     word: 64,

@@ -96,7 +96,8 @@ export function expectDifference(expected: Vector['expect'], actual: Vector['exp
   }
   for (const [name, value] of Object.entries(expected.extra ?? {})) {
     const data = (x: typeof value | undefined): string | undefined => (typeof x === 'object' ? x.data : x);
-    if (data(value) !== data(actual.extra?.[name])) return firstByte(name, data(value) ?? '', data(actual.extra?.[name]));
+    if (data(value) !== data(actual.extra?.[name]))
+      return firstByte(name, data(value) ?? '', data(actual.extra?.[name]));
   }
   return '';
 }
