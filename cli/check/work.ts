@@ -78,7 +78,8 @@ export interface Found {
 
 /** Modules taken at a time: so many that taking costs nothing, so few that threads end together. */
 const CHUNK = 8;
-const XZ_CHUNK = 24;
+const XZ_CHUNKS = 16,
+  XZ_MOST = 400;
 /** Records handed over at a time, in words. */
 const ENOUGH = 1 << 17;
 
@@ -119,23 +120,27 @@ export async function scanModules(job: Job, tell: (found: Found) => void, breath
   };
 
   const packed = paths.some((path) => path.endsWith('.xz'));
-  const size = packed ? XZ_CHUNK : CHUNK;
+  // Starting a process costs as much as unpacking a few modules.
+  const size = packed ? Math.min(Math.max(Math.ceil(paths.length / XZ_CHUNKS), CHUNK), XZ_MOST) : CHUNK;
   const xz = packed ? await import('./xz-batch.ts') : undefined;
-  const buffers = xz && new xz.Buffers();
+  const unpacker = xz && new xz.XzReader();
   for (;;) {
     const from = Atomics.add(control, NEXT, size);
     const end = Math.min(from + size, paths.length);
     for (let i = from; i < end && Atomics.load(control, STOP) === 0; ) {
       let batch = i;
       while (batch < end && paths[batch]!.endsWith('.xz')) batch++;
-      if (xz !== undefined && buffers !== undefined && batch > i + 1) {
+      if (unpacker !== undefined && batch > i + 1) {
         const begin = i;
+        const files = paths.slice(i, batch).map((path) => `${dir}/${path}`);
+        const stops = async (): Promise<boolean> => {
+          Atomics.add(control, DONE, 1);
+          await breathe?.();
+          return Atomics.load(control, STOP) !== 0;
+        };
         // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
-        i += await xz.unxzMany(dir, paths.slice(i, batch), buffers, (n, bytes) => look(begin + n, bytes));
-        if (i > begin) {
-          Atomics.add(control, DONE, i - begin);
-          continue;
-        }
+        i += await unpacker.read(files, (n, bytes) => look(begin + n, bytes), stops);
+        if (i > begin) continue;
       }
       const path = paths[i]!;
       if (path.endsWith('.ko')) {
@@ -154,6 +159,7 @@ export async function scanModules(job: Job, tell: (found: Found) => void, breath
     if (breathe !== undefined) await breathe();
     if (from >= paths.length || Atomics.load(control, STOP) !== 0) break;
   }
+  unpacker?.close();
   flush();
 }
 

@@ -2,8 +2,9 @@
  * Many .xz files through one `xz` process, each as soon as it is whole. Where one file ends and the next begins is told
  * by the index at the end of each file, which holds its unpacked size.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, constants, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Longest index that is looked at: a module has one block or a few. */
@@ -61,52 +62,73 @@ function sizeByIndex(tail: Uint8Array, fileSize: number): number | undefined {
 }
 
 /**
- * Unpacks files and gives each to `use` in order, in a buffer that is reused. Gives the number of files that were whole:
- * what comes after them has to be unpacked one by one. Never throws for what a file holds.
+ * One thread's `xz`: reads what it writes straight into a buffer that is reused. The pipe is a named one, because of
+ * those that Node makes every piece arrive as an object of its own.
  */
-export function unxzMany(
-  dir: string,
-  paths: readonly string[],
-  buffers: Buffers,
-  use: (i: number, bytes: Uint8Array) => void,
-): Promise<number> {
-  const sizes: number[] = [];
-  for (const path of paths) {
-    const size = unpackedSize(join(dir, path));
-    if (size === undefined) break;
-    sizes.push(size);
-  }
-  if (sizes.length === 0) return Promise.resolve(0);
-  return new Promise((resolve) => {
-    const xz = spawn('xz', ['-dc', '--quiet', '--', ...paths.slice(0, sizes.length).map((path) => join(dir, path))], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    let i = 0;
-    let filled = 0;
-    let buffer = buffers.of(sizes[0]!);
-    xz.on('error', () => resolve(0));
-    xz.stdout.on('data', (chunk: Uint8Array) => {
-      for (let at = 0; at < chunk.length && i < sizes.length; ) {
-        const n = Math.min(chunk.length - at, sizes[i]! - filled);
-        buffer.set(chunk.subarray(at, at + n), filled);
-        at += n;
-        filled += n;
-        if (filled < sizes[i]!) continue;
-        use(i++, buffer.subarray(0, filled));
-        filled = 0;
-        if (i < sizes.length) buffer = buffers.of(sizes[i]!);
-      }
-    });
-    xz.on('close', () => resolve(i));
-  });
-}
-
-/** One buffer, as large as the largest file so far. */
-export class Buffers {
+export class XzReader {
+  private readonly dir: string;
+  private readonly fifo: string;
+  private readonly usable: boolean;
   private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 21);
 
-  of(size: number): Uint8Array<ArrayBuffer> {
-    if (size > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(size)));
-    return this.buffer;
+  constructor() {
+    let dir = '';
+    try {
+      dir = mkdtempSync(join(tmpdir(), 'komulator-xz-'));
+    } catch {
+      // Then files are unpacked one by one.
+    }
+    this.dir = dir;
+    this.fifo = join(dir, 'pipe');
+    this.usable = dir !== '' && spawnSync('mkfifo', [this.fifo]).status === 0;
+  }
+
+  close(): void {
+    if (this.dir !== '') rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /**
+   * Unpacks files and gives each to `use` in order, in a buffer that is good until the next. Gives the number of files
+   * that were whole: what comes after them has to be unpacked one by one. Never throws for what a file holds.
+   */
+  async read(
+    paths: readonly string[],
+    use: (i: number, bytes: Uint8Array) => void,
+    breathe: (() => Promise<boolean>) | undefined,
+  ): Promise<number> {
+    const sizes: number[] = [];
+    for (const path of paths) {
+      const size = unpackedSize(path);
+      if (size === undefined) break;
+      sizes.push(size);
+    }
+    if (sizes.length === 0 || !this.usable) return 0;
+    // Whoever opens it for both ends waits for nobody; once xz has its end, the file ends with xz.
+    const both = openSync(this.fifo, constants.O_RDWR);
+    const xz = spawn('xz', ['-dc', '--quiet', '--', ...paths.slice(0, sizes.length)], { stdio: ['ignore', both, 'ignore'] });
+    const gone = new Promise((resolve) => {
+      xz.on('error', resolve);
+      xz.on('close', resolve);
+    });
+    const end = openSync(this.fifo, constants.O_RDONLY);
+    closeSync(both);
+    let i = 0;
+    try {
+      for (; i < sizes.length; i++) {
+        const size = sizes[i]!;
+        if (size > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(size)));
+        let filled = 0;
+        for (let n = -1; filled < size && n !== 0; filled += n) n = readSync(end, this.buffer, filled, size - filled, null);
+        if (filled < size) break;
+        use(i, this.buffer.subarray(0, size));
+        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
+        if (breathe !== undefined && (await breathe())) break;
+      }
+    } finally {
+      closeSync(end);
+      if (i < sizes.length) xz.kill();
+      await gone;
+    }
+    return i;
   }
 }

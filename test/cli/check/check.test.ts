@@ -270,10 +270,9 @@ test('Ctrl-C ends it with what has been done so far', async (t) => {
   const timer = setTimeout(() => child.kill('SIGINT'), 900);
   const code = await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
-  if (code === 0) return t.pass('it was done before it could be interrupted');
-  t.is(code, 130);
-  // Before the check has begun there is nothing to tell.
-  if (out === '') return t.pass();
+  // On a quick machine it may be done before, on a slow one not have begun.
+  t.true(code === 130 || code === 0, String(code));
+  if (code === 0 || out === '') return;
   const { modules, checked, failed } = JSON.parse(out) as CheckJson;
   t.is(modules, 3000);
   t.true(checked < 3000);
