@@ -48,9 +48,9 @@ function row(b: Backend, handlers: ReadonlyMap<string, number>): string {
   const sum = (count: (a: Arch) => number): string => String(b.arches.reduce((n, a) => n + count(a), 0) || '–');
   return [
     b.name,
-    b.bits.toSorted().join(', '),
+    b.bits.toSorted((x, y) => x - y).join(', '),
     b.orders.map((o) => (o === 'little' ? 'LE' : 'BE')).join(', '),
-    b.forms.toSorted().join(', '),
+    b.forms.toSorted((x, y) => (x < y ? -1 : 1)).join(', '),
     ...versions.toReversed().map((v) => String(b.handled[v] || '–')),
     String(b.refused || '–'),
     b.hooks.join(', ') || '–',

@@ -1,7 +1,7 @@
 /** The compiled loop is the interpreter, only quicker: same bytes, same log, same refusal, on every 64-bit LE table. */
 import { deepStrictEqual } from 'node:assert';
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { arches, configOf } from '../../arch/index.ts';
 import { applySection } from '../../relocs/apply.ts';
 import { applyCompiled } from '../../relocs/compile.ts';
