@@ -22,7 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const BROWSER: Readonly<Record<string, readonly string[]>> = {
   relocs: [],
   arch: [],
-  loader: ['elfy', 'fzstd', 'xz-decompress'],
+  loader: ['elfy', 'xz-decompress'],
   testing: ['fast-check', '@fast-check/ava', 'ava'],
 };
 
