@@ -1,5 +1,5 @@
 /** Vectors out of generated cases: few of them, and every way through every row once. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Coverage } from '../testing/coverage.ts';
 import { type CaseRange, cases } from '../testing/generate.ts';
 import { compare, run } from '../testing/replay.ts';

@@ -4,7 +4,7 @@
  * comes out is a recorded case without what is expected, so that anything can be asked for its outcome: the reference,
  * the kernel's own handlers, a port.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Arch, configOf } from '../arch/index.ts';
 import {
   type KoReloc,
@@ -38,7 +38,7 @@ export interface CaseRange {
   readonly arch: Arch;
   readonly version: Version;
   readonly little: boolean;
-  /** Where modules go: free ranges of ARENA bytes in the port's user space. */
+  /** Where modules go: free ranges of 512 KiB in the port's user space. */
   readonly bases: readonly bigint[];
   /** e_flags of the module; default, as fixtures have them. */
   readonly e_flags?: number;
@@ -55,9 +55,7 @@ export interface CaseRange {
   readonly dp?: bigint;
 }
 
-/** Room that a case takes from its base on. */
-export const ARENA = 0x80000n;
-
+/** A case takes 0x80000 bytes from its base on. */
 const [TEXT, UNLIKELY, TABLES, DATA, TOC, INIT] = [0x1000n, 0x3000n, 0x8000n, 0x10000n, 0x12000n, 0x40000n];
 /** The text section may lie across the end of a page. */
 const STARTS = [TEXT, TEXT, TEXT, 0x1fe0n];
@@ -321,9 +319,10 @@ class Build {
   /** Offset at which a group begins. */
   private start(s: Making, g: Group, recipe: Recipe | undefined, rows: readonly (Howto | undefined)[]): number {
     const block = rows.some((row) => row?.field.block);
-    const size = Math.max(...rows.map((row) => row?.field.size ?? 4));
+    // A handler may read a word whatever the type is.
+    const size = Math.max(...rows.map((row) => (row?.action === 'apply' ? row.field.size : 4)));
     if (block) return Math.ceil(s.cursor / 16) * 16 + (recipe === undefined ? g.word % 4 : 0);
-    if (g.gap === 7 && recipe === undefined && s.last % Math.min(size, 4) === 0) return s.last;
+    if (g.gap === 7 && recipe === undefined && (this.t.hints.unaligned || s.last % size === 0)) return s.last;
     const aligned = Math.ceil(s.cursor / 8) * 8;
     const gap =
       g.gap < 4
@@ -374,7 +373,9 @@ class Build {
     const type = bitsAbove === 0 ? x.type : x.type + (g.b.low % 2 ** bitsAbove) * 256;
     const common = { offset: at, type };
     const explicit = (A: bigint): { addend?: bigint } => (t.rela ? { addend: signedWord(t.format, A) } : {});
-    const drawn = part.addend === undefined ? (ADDENDS[g.addend] ?? BigInt(g.b.low | 0)) : BigInt(part.addend);
+    const few = row && t.hints.addends?.[shortName(row)];
+    const given = part.addend ?? few?.[g.addend % few.length];
+    const drawn = given === undefined ? (ADDENDS[g.addend] ?? BigInt(g.b.low | 0)) : BigInt(given);
     const which = part.symbol ?? 'a';
     if (which === 'none') return { ...common, symbol: 0, ...explicit(drawn) };
     if (typeof which === 'number') {
@@ -383,7 +384,7 @@ class Build {
     }
     const known = x.letters.get(which);
     if (known !== undefined)
-      return { ...common, symbol: known.name, ...explicit(part.addend === undefined ? known.A : drawn) };
+      return { ...common, symbol: known.name, ...explicit(given === undefined ? known.A : drawn) };
 
     const A = t.rela ? drawn : this.inPlace(s, at, row);
     const filled = part.fills === undefined ? undefined : x.parts[part.fills];
@@ -396,11 +397,11 @@ class Build {
           S: wrapWord(t.format, BigInt(g.b.low) * 0x10001n + (which === 'a' ? valueOf(shape, g.a, t.format.is64) : 0n)),
           A: t.rela ? 0n : A,
         }
-      : this.symbolValue(g, which, A, part.addend !== undefined, shape, P);
+      : this.symbolValue(g, which, A, given !== undefined, shape, P);
     const name = 'name' in made ? made.name : this.symbol(g, which, made.S);
     const S = this.valueOfSymbol(name, made.S);
     // What lies in the module has the address it has; the addend makes up for it.
-    const addend = t.rela && part.addend === undefined && S !== undefined ? made.A + made.S - S : made.A;
+    const addend = t.rela && given === undefined && S !== undefined ? made.A + made.S - S : made.A;
     x.letters.set(which, { name, A: addend });
     if (which === 'a' && !x.difference) this.shared = { name, S: S ?? made.S, A: addend };
     return { ...common, symbol: name, ...explicit(addend) };
@@ -423,7 +424,8 @@ class Build {
       A = wanted + base - (t.hints.firstGot ?? 0n) - (shape.fromGot ? this.base : 0n);
     const S = wrapWord(t.format, wanted - A + base);
     if (which !== 'a' || this.shared === undefined || g.share < 5) return { S, A };
-    if (g.share === 5 || !t.rela || fixed) return this.shared;
+    if (fixed) return { ...this.shared, A };
+    if (g.share === 5 || !t.rela) return this.shared;
     return { name: this.shared.name, S: this.shared.S, A: A + S - this.shared.S };
   }
 

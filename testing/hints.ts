@@ -39,6 +39,8 @@ export interface Hints {
   readonly firstGot?: bigint;
   /** What GP, TOC or GOT in a formula is: a section's address (default, the start of the text region) and this. */
   readonly pointer?: { readonly section?: string; readonly plus: bigint };
+  /** The only addends of a row: it writes at a place that the addend names. */
+  readonly addends?: Readonly<Record<string, readonly number[]>>;
   /** Values of st_other with a meaning. */
   readonly others?: readonly number[];
   /** Sections without which a formula has no base. */
@@ -252,6 +254,7 @@ export const hints: Readonly<Record<string, Hints>> = {
   },
   alpha: {
     others: [0x88, 0x80],
+    addends: { GPDISP: [4, 8, 6] },
     pointer: { section: '.got', plus: 0x8000n },
     recipes: [
       recipe([part('GPDISP', 0, 'none', 4)], {

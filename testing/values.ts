@@ -1,5 +1,5 @@
 /** Values for a row: inside of its range, at its ends, one past them, and anything at all. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ones } from '../relocs/bits.ts';
 import type { Howto } from '../relocs/howto.ts';
 
@@ -50,7 +50,7 @@ export function shapeOf(row: Howto, is64: boolean): Shape {
     ranges.push([-(1n << n), (1n << n) - 1n], [0n, (2n << n) - 1n]);
   }
   const multiple = row.checks.map((check) => /^%(\d+)/.exec(check.name)?.[1]).find((n) => n !== undefined);
-  const align = multiple !== undefined ? BigInt(multiple) : row.field.lo <= 4 ? 1n << BigInt(row.field.lo) : 1n;
+  const natural = multiple !== undefined ? BigInt(multiple) : row.field.lo <= 4 ? 1n << BigInt(row.field.lo) : 1n;
   const [, sign = '', n = '0'] = / - \(?P(?: ([-+]) (\d+))?/.exec(formula) ?? [];
   const base = segment
     ? 'segment'
@@ -73,6 +73,8 @@ export function shapeOf(row: Howto, is64: boolean): Shape {
         : -BigInt(n);
   const more = / \+ (0x[0-9a-f]+)$/.exec(formula)?.[1];
   const byAddend = /\bA\b/.test(formula) && !/\bS\b/.test(formula);
+  // Whole pages are left over where both sides are cut to them.
+  const align = row.calc.plain === 'page' ? 0x1000n : natural;
   return { ranges, align, base, plus: plus - BigInt(more ?? 0), byAddend, fromGot: /\bGOT \+/.test(formula) };
 }
 

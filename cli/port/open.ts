@@ -34,7 +34,9 @@ export interface OpenPort {
 
 /** The registry's architecture of a port: 'mips' of 'mipsel'. */
 const archNamed = (name: string): Arch | undefined =>
-  arches.find((a) => a.name === name) ?? arches.find((a) => a.name === name.replace(/(el|le|eb|be)$/, ''));
+  arches.find((a) => a.name === name) ??
+  arches.find((a) => a.name === name.replace(/(el|le|eb|be|32)$/, '')) ??
+  arches.find((a) => a.backend === name);
 
 /** Names that --arch takes. */
 const names = (): string[] => [...new Set([...Object.keys(ports), ...arches.map((a) => a.name)])];

@@ -99,7 +99,7 @@ const pretty: Lines = (v, io) => {
   const reached = v.rows.filter((row) => verdict.reached.has(row.type)).length;
   const endings = [...verdict.endings]
     .toSorted((a, b) => b[1] - a[1])
-    .map(([how, n]) => `${how}: ${n}`)
+    .map(([end, n]) => `${end}: ${n}`)
     .join(', ');
   return [
     `${title(v)}: ${v.port}`,
@@ -114,6 +114,11 @@ const pretty: Lines = (v, io) => {
         ),
     ...(d === undefined ? [] : ['', ...disagreementLines(d), '']),
     `endings of the port: ${endings}`,
+    ...(verdict.lucky === 0
+      ? []
+      : [
+          `${count(verdict.lucky, 'case')} not compared: the handler goes astray in memory, and the port lived by chance`,
+        ]),
     `types reached: ${reached} of ${v.rows.length}`,
     ...(d === undefined ? reachedLines(v) : []),
     `again: ${v.again}`,
@@ -135,6 +140,7 @@ const json: Lines = (v) => {
       seconds: Number((verdict.milliseconds / 1000).toFixed(3)),
       again: v.again,
       endings: verdict.endings,
+      notCompared: verdict.lucky,
       types: rows.map((row) => ({
         name: row.name,
         type: row.type,

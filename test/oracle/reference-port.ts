@@ -3,17 +3,16 @@
  * reporters, without a compiler. With --fault it does one thing wrong.
  */
 import { parseArgs } from 'node:util';
-import { type Arch, arches, archOf, headerFacts } from '../../arch/index.ts';
-import { LoadInfo } from '../../loader/load-info.ts';
+import { type Arch, arches } from '../../arch/index.ts';
 import { type Answer, servePort } from '../../oracle/serve-port.ts';
 import type { PortCase } from '../../oracle/port-protocol.ts';
 import { range } from '../../relocs/check.ts';
-import { SHF_ALLOC, SHN_UNDEF, SHT_SYMTAB } from '../../relocs/elf.ts';
+import { SHF_ALLOC } from '../../relocs/elf.ts';
 import { field } from '../../relocs/field.ts';
 import type { Howto } from '../../relocs/howto.ts';
-import { Symtab } from '../../relocs/symbols.ts';
 import { run } from '../../testing/replay.ts';
-import { toBase64, type Vector } from '../../testing/vector.ts';
+import type { Vector } from '../../testing/vector.ts';
+import { vectorOf } from './case-vector.ts';
 
 const {
   fault,
@@ -27,39 +26,8 @@ const {
   },
 }).values;
 
-const hex = (v: bigint): string => `0x${v.toString(16)}`;
-
-/** The case as the reference takes it. */
-function vectorOf(c: PortCase): Vector {
-  const header = headerFacts(c.elf)!;
-  const info = new LoadInfo(c.elf, { is64: header.is64, little: header.little });
-  info.openSections();
-  const table = info.sections.find((s) => s.sh_type === SHT_SYMTAB)!;
-  const symtab = new Symtab(info.format, table.bytes, info.sections[table.sh_link]!.bytes);
-  const symbols: Record<string, string> = {};
-  for (let i = 1; i < symtab.count; i++) {
-    const value = c.symbols.get(i);
-    if (symtab.st_shndx(i) === SHN_UNDEF && value !== undefined) symbols[symtab.name(i)] = hex(value);
-  }
-  const blobs: Readonly<Record<string, string>> = kernel === '6.1' ? { text: 'core', init_text: 'init' } : {};
-  return {
-    id: 'case',
-    arch: archOf(header, arches)!.name,
-    kernel: kernel as Vector['kernel'],
-    elf: toBase64(c.elf),
-    place: Object.fromEntries([...c.places].map(([index, at]) => [`#${index}`, hex(at)])),
-    symbols,
-    mem: Object.fromEntries(
-      Object.entries(c.mem).map(([region, { base, size }]) => [blobs[region] ?? region, { base: hex(base), size }]),
-    ),
-    variant: c.flags ?? 0,
-    cls: 'generated',
-    expect: { ret: 0 },
-  };
-}
-
 function answer(c: PortCase): Answer {
-  const { ret, stage, warns, log, module: m, crash } = run(vectorOf(c));
+  const { ret, stage, warns, log, module: m, crash } = run(vectorOf(c, kernel as Vector['kernel']));
   if (crash?.startsWith('signal')) process.kill(process.pid, 'SIGSEGV');
   const sections = new Map<number, Uint8Array>();
   for (const s of m.sections)
