@@ -33,8 +33,9 @@ const [REL24, REL24_NOTOC, GOT_PCREL34] = [10, 116, 133];
 const isPcrel = (c: Config): boolean => c.PPC_KERNEL_PCREL === true;
 const isV2 = (m: ModuleView): boolean => m.config.PPC64_ELF_ABI_V2 === true;
 const hasFtrace = (m: ModuleView): boolean => m.config.DYNAMIC_FTRACE === true;
-/** Kernels that only read it of a live kernel know where its TOC is; ours lies here. */
-const [KERNELBASE, KERNEL_TOC] = [0xc000_0000_0000_0000n, 0xc000_0000_0180_8000n];
+const KERNELBASE = 0xc000_0000_0000_0000n;
+/** Where the TOC of a kernel is, only a live one tells; ours lies here. */
+export const KERNEL_TOC = 0xc000_0000_0180_8000n;
 
 /** struct mod_arch_specific, and the two tables' entries by what they stand for, so that they need not be searched. */
 interface State {

@@ -8,6 +8,7 @@ import { compareVersions, type ModuleView } from '../relocs/module-view.ts';
 import type { Section } from '../relocs/section.ts';
 import { type Branches, branches, goesToSlot, pltTarget, type Slots } from './detours.ts';
 import { type Difference, hex, type RelocationAt } from './differences.ts';
+import { callsAbsent, ENTRY, goesByStub, reachesToc } from './toc.ts';
 
 /** One place where the two disagree, and what is known about it. */
 export interface Differing {
@@ -27,9 +28,13 @@ export interface Differing {
   readonly A: bigint;
   readonly P: bigint;
   readonly bind: number;
+  /** Whether the module itself defines that symbol. */
+  readonly defined: boolean;
   /** What the kernel and the linker wrote there, from P on. */
   readonly kernels: Uint8Array;
   readonly linked: Uint8Array;
+  /** All that the linker wrote into this section. */
+  readonly linkedSection: Uint8Array;
   /** Bytes of the linker's thunks, GOT and PLT from an address on: several may lie there. */
   readonly linkersAt: (address: bigint) => readonly Uint8Array[];
   /** What the two GOTs hold. */
@@ -96,6 +101,18 @@ export const causes: readonly Cause[] = [
     explains: (d) => goesToSlot(d),
   },
   {
+    name: 'powerpc64: a call out of the module takes a stub of the kernel, which restores r2 behind it',
+    explains: (d) => goesByStub(d),
+  },
+  {
+    name: 'powerpc64: a call of an absent weak symbol goes to 0 by a stub of the kernel, to itself in lld',
+    explains: (d) => callsAbsent(d),
+  },
+  {
+    name: 'powerpc64: where r2 is in reach, the kernel adds its distance instead of loading it (ENTRY)',
+    explains: (d) => reachesToc(d),
+  },
+  {
     name: 'kernels before 7.2 do not relocate .data..percpu',
     explains: (d) => {
       if (!d.percpu || compareVersions(d.module.version, '7.2') >= 0 || d.relocation === undefined) return false;
@@ -108,12 +125,21 @@ export const causes: readonly Cause[] = [
 /** The cause that explains a difference; undefined: none does. */
 export const causeOf = (d: Differing): Cause | undefined => causes.find(({ explains }) => explains(d));
 
+/** What the linker complains of and the kernel does not check, by architecture: both cut the value off the same. */
+export const unchecked: Readonly<Record<string, { readonly name: string; readonly complaint: RegExp }>> = {
+  ppc64le: {
+    name: 'powerpc64: the kernel does not check whether TOC16_HA reaches, the linker complains',
+    complaint: /relocation R_PPC64_TOC16_HA out of range/,
+  },
+};
+
 /** Sections that modules bring as placeholders and the architecture makes into tables of its own. */
 const TABLES: Readonly<Record<string, RegExp>> = {
   arm64: /^(\.init)?\.plt$|^(\.init)?\.text\.ftrace_trampoline$/,
   arm: /^(\.init)?\.plt$/,
   riscv64: /^\.(plt|got|got\.plt)$/,
   loongarch64: /^\.(plt|got|plt\.idx|ftrace_trampoline)$/,
+  ppc64le: /^\.stubs$/,
 };
 
 /** Whether the loader has made something else of a section than what the file holds: those cannot be compared. */
@@ -121,6 +147,8 @@ export const isTable = (arch: string, s: Section): boolean => TABLES[arch]?.test
 
 /** Architectures whose modules ld.lld cannot link as the kernel does, and why. */
 export const notLinkable: Readonly<Record<string, string>> = {
-  ppc64le: 'ld.lld does not know R_PPC64_ENTRY',
-  ppc64: 'ld.lld does not know R_PPC64_ENTRY',
+  ppc64: 'ld.lld links ELFv2 only',
 };
+
+/** Relocation types that ld.lld does not know: it links without them, and a cause explains what the kernel does. */
+export const unknownToLld: Readonly<Record<string, readonly number[]>> = { ppc64le: [ENTRY] };

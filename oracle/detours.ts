@@ -27,7 +27,8 @@ export function pltTarget(b: Branches, m: ModuleView, at: bigint): bigint | unde
   return code && b.entry(code, at, m);
 }
 
-function sectionAt(m: ModuleView, names: RegExp, at: bigint): Uint8Array | undefined {
+/** Bytes from `at` on, of the section of one of these names in which it lies. */
+export function sectionAt(m: ModuleView, names: RegExp, at: bigint): Uint8Array | undefined {
   const s = m.sections.find(
     ({ name, sh_addr, sh_size }) => names.test(name) && at >= sh_addr && at < sh_addr + BigInt(sh_size),
   );
@@ -39,9 +40,11 @@ function memoryAt(m: ModuleView, at: bigint): Uint8Array | undefined {
   return memory?.bytes.subarray(Number(at - memory.base));
 }
 
-const u32 = (code: Uint8Array, at: number): number =>
+/** Little-endian; 0 behind the end. */
+export const u32 = (code: Uint8Array, at: number): number =>
   at + 4 <= code.length ? new DataView(code.buffer, code.byteOffset + at, 4).getUint32(0, true) : 0;
-const u64 = (code: Uint8Array, at: number): bigint => (BigInt(u32(code, at + 4)) << 32n) | BigInt(u32(code, at));
+/** Little-endian. */
+export const u64 = (code: Uint8Array, at: number): bigint => (BigInt(u32(code, at + 4)) << 32n) | BigInt(u32(code, at));
 const within = (bits: number) => (distance: bigint) => BigInt.asIntN(bits, distance) === BigInt.asIntN(64, distance);
 const isLike = (insn: number, mask: number, wanted: number): boolean => (insn & mask) >>> 0 === wanted;
 

@@ -2,8 +2,8 @@
  * ld.lld as an oracle: a module's final bytes at given addresses, by a linker that has never heard of the kernel.
  *
  * Where the two differ by design: a call beyond reach becomes a thunk here and a PLT entry in the kernel; a GOT or PLT
- * the module asks for (s390, loongarch, mips gp-relative code) lies at `spare`; powerpc64 modules cannot be linked, as
- * lld does not know R_PPC64_ENTRY.
+ * the module asks for (s390, loongarch, mips gp-relative code) lies at `spare`; what lld does not know (R_PPC64_ENTRY)
+ * stays as it is in the file.
  */
 
 import { execFile } from 'node:child_process';
@@ -25,6 +25,8 @@ export interface LinkRequest {
   readonly lld?: string;
   /** Where the linker may put a GOT or PLT of its own, in reach of the module; the page after the highest section unless given. */
   readonly spare?: bigint;
+  /** Relocation types that are left out of the link; for ld.lld refuses a file with one it does not know. */
+  readonly without?: readonly number[];
   /** Options beside those that are always given. */
   readonly options?: readonly string[];
 }
@@ -57,7 +59,7 @@ export async function linkAtAddresses(request: LinkRequest): Promise<LinkResult>
   const lld = request.lld ?? (await findLld());
   if (lld === undefined) throw new LinkError('ld.lld not found: apt-get install lld, or set KOMULATOR_LLD');
   const { ko, addresses, symbols } = request;
-  const copy = relinkable(ko, addresses);
+  const copy = relinkable(ko, addresses, request.without);
   const sections = new Map<number, Uint8Array>();
   if (copy.placed.length === 0) return { sections, thunks: [], appended: new Map(), spare: undefined, messages: [] };
 

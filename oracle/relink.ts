@@ -5,7 +5,8 @@
  * .init_array, drop groups, follow link order. The copy takes all of that away: every placed section becomes plain
  * PROGBITS or NOBITS with a name of its own, alignment 1 and no flag but WRITE, ALLOC and EXECINSTR; every other
  * section but the symbol table and the relocations of placed sections becomes SHT_NULL. Contents, symbols and
- * relocations are not touched, so section numbers and offsets mean the same in both.
+ * relocations are not touched (unless the caller wants a type left out), so section numbers and offsets mean the same in
+ * both.
  */
 
 import { LoadInfo, type RawShdr } from '../loader/load-info.ts';
@@ -24,6 +25,7 @@ import {
   SHT_SYMTAB,
   sizeofShdr,
 } from '../relocs/elf.ts';
+import { Entries, genericInfo } from '../relocs/entries.ts';
 import { Symtab } from '../relocs/symbols.ts';
 
 /** A section that the linker is to place. */
@@ -50,9 +52,13 @@ export interface Relinkable {
 
 /**
  * The copy of module `ko`. `addresses`: final address by section number; sections that are not listed are left out of
- * the link.
+ * the link. `without`: relocation types that become type 0, which is NONE everywhere.
  */
-export function relinkable(ko: Uint8Array, addresses: ReadonlyMap<number, bigint>): Relinkable {
+export function relinkable(
+  ko: Uint8Array,
+  addresses: ReadonlyMap<number, bigint>,
+  without: readonly number[] = [],
+): Relinkable {
   const format: ElfFormat = { is64: ko[4] === 2, little: ko[5] === 1 };
   const info = new LoadInfo(ko, format);
   const { shdrs } = info;
@@ -100,12 +106,13 @@ export function relinkable(ko: Uint8Array, addresses: ReadonlyMap<number, bigint
     sh_size: BigInt(names.length),
     sh_addralign: 1n,
   });
+  if (without.length > 0) leaveOut(bytes, info, without);
   return { bytes, placed, undefinedNames: undefinedNames(info) };
 }
 
 /**
  * The linker script that puts every placed section at its address, gives the undefined symbols that `symbols` lists
- * their values, and the linker's own tables (.got, .plt) the address `spare`.
+ * their values, and the linker's own tables (.got, .plt, .branch_lt) the address `spare`.
  */
 export function linkerScript(
   { placed, undefinedNames: names }: Relinkable,
@@ -120,7 +127,7 @@ export function linkerScript(
   lines.push('SECTIONS {');
   // AT() gives each section a segment of its own, so that the gaps between addresses do not become part of the file.
   for (const { name, address } of placed) lines.push(`  ${name} ${hex(address)} : AT(${hex(address)}) { *(${name}) }`);
-  lines.push(`  .spare ${hex(spare)} : AT(${hex(spare)}) { *(.got .got.plt .plt .iplt .igot.plt) }`, '}');
+  lines.push(`  .spare ${hex(spare)} : AT(${hex(spare)}) { *(.got .got.plt .plt .iplt .igot.plt .branch_lt) }`, '}');
   return `${lines.join('\n')}\n`;
 }
 
@@ -140,6 +147,18 @@ const NULL: RawShdr = {
 function kept({ sh_type, sh_flags, sh_info }: RawShdr, isPlaced: ReadonlySet<number>): boolean {
   if (sh_type === SHT_REL || sh_type === SHT_RELA) return isPlaced.has(sh_info);
   return sh_type === SHT_SYMTAB || (sh_type === SHT_STRTAB && (sh_flags & BigInt(SHF_ALLOC)) === 0n);
+}
+
+/** Makes the types `without` into type 0. */
+function leaveOut(bytes: Uint8Array, { format, shdrs }: LoadInfo, without: readonly number[]): void {
+  for (const { sh_type, sh_offset, sh_size } of shdrs) {
+    if (sh_type !== SHT_REL && sh_type !== SHT_RELA) continue;
+    const table = bytes.subarray(Number(sh_offset), Number(sh_offset + sh_size));
+    const entries = new Entries(format, sh_type === SHT_RELA, table);
+    for (let i = 0; i < entries.count; i++) {
+      if (without.includes(genericInfo.type(entries.r_info(i), format))) entries.setInfo(i, 0n);
+    }
+  }
 }
 
 function undefinedNames(info: LoadInfo): string[] {

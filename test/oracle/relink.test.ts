@@ -2,7 +2,17 @@ import test from 'ava';
 import { type KoSection, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, buildKo } from '../../fixtures/build.ts';
 import { LoadInfo } from '../../loader/load-info.ts';
 import { linkerScript, relinkable } from '../../oracle/relink.ts';
-import { SHT_NOBITS, SHT_NOTE, SHT_NULL, SHT_PROGBITS, SHT_RELA, SHT_STRTAB, SHT_SYMTAB } from '../../relocs/elf.ts';
+import {
+  SHT_NOBITS,
+  SHT_NOTE,
+  SHT_NULL,
+  SHT_PROGBITS,
+  SHT_REL,
+  SHT_RELA,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+} from '../../relocs/elf.ts';
+import { Entries, genericInfo } from '../../relocs/entries.ts';
 import { cString } from '../../relocs/symbols.ts';
 
 const [SHF_MERGE, SHF_STRINGS, SHF_LINK_ORDER, SHF_GROUP, SHF_INFO_LINK] = [0x10, 0x20, 0x80, 0x200, 0x40];
@@ -124,8 +134,37 @@ test('the script gives values to the undefined symbols that are listed, and addr
 SECTIONS {
   .k2 0x20 : AT(0x20) { *(.k2) }
   .k6 0xffffffffc0001000 : AT(0xffffffffc0001000) { *(.k6) }
-  .spare 0x5000 : AT(0x5000) { *(.got .got.plt .plt .iplt .igot.plt) }
+  .spare 0x5000 : AT(0x5000) { *(.got .got.plt .plt .iplt .igot.plt .branch_lt) }
 }
 `,
   );
 });
+
+for (const [name, machine, is64] of [
+  ['x86_64', X86_64, true],
+  ['i386', I386, false],
+] as const) {
+  test(`${name}: a type that is left out becomes NONE, the others stay`, (t) => {
+    const ko = buildKo({
+      machine,
+      sections: SECTIONS,
+      symbols: [{ name: 'needed' }],
+      relocs: {
+        '#1': [
+          { offset: 0, type: 118, symbol: 'needed' },
+          { offset: 4, type: 1, symbol: 'needed' },
+        ],
+      },
+    }).image;
+    const format = { is64, little: true };
+    const typesIn = (bytes: Uint8Array): readonly number[] => {
+      const type = is64 ? SHT_RELA : SHT_REL;
+      const { sh_offset, sh_size } = read(bytes, is64).find(({ sh_type }) => sh_type === type)!;
+      const entries = new Entries(format, is64, bytes.subarray(Number(sh_offset), Number(sh_offset + sh_size)));
+      return [0, 1].map((i) => genericInfo.type(entries.r_info(i), format));
+    };
+    t.deepEqual(typesIn(relinkable(ko, everywhere).bytes), [118, 1]);
+    t.deepEqual(typesIn(relinkable(ko, everywhere, [118]).bytes), [0, 1]);
+    t.deepEqual(typesIn(ko), [118, 1]);
+  });
+}
