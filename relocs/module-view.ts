@@ -7,10 +7,18 @@ export const versions = ['6.1', '6.12', '7.2'] as const;
 export type Version = (typeof versions)[number];
 
 /** Negative, zero, positive as a is older than, the same as, newer than b; both 'major.minor'. */
-export function compareVersions(a: string, b: string): number {
-  const [a0 = 0, a1 = 0] = a.split('.').map(Number);
-  const [b0 = 0, b1 = 0] = b.split('.').map(Number);
-  return a0 - b0 || a1 - b1;
+export const compareVersions = (a: string, b: string): number => ordinal(a) - ordinal(b);
+
+/** Asked for each relocation of a type that has not always been there. */
+const ordinals = new Map<string, number>();
+
+function ordinal(version: string): number {
+  let n = ordinals.get(version);
+  if (n === undefined) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    ordinals.set(version, (n = major * 1e6 + minor));
+  }
+  return n;
 }
 
 /** Kconfig switches (without CONFIG_) and run-time capabilities; a number where Kconfig has one. */

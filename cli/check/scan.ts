@@ -641,6 +641,12 @@ export class Scanner {
     return why;
   }
 
+  /** Sections that are read where the file lies. */
+  private staysBehind(i: number): boolean {
+    const { known } = this;
+    return i === known[MODINFO] || i === known[VERSIONS] || i === known[EXT_CRCS] || i === known[EXT_NAMES];
+  }
+
   /** Every relocation of a section in memory, against what its type allows. Places are marked as they are written. */
   private relocations(proof: ProofTable): number {
     const { sections: s, known, b, frame } = this;
@@ -661,13 +667,7 @@ export class Scanner {
       const t = target * S_WORDS;
       if ((s[t + S_FLAGS]! & SHF_ALLOC) === 0) continue;
       // What rewrite_section_headers() and the per-CPU allocator take out of the image.
-      if (
-        target === known[MODINFO] ||
-        target === known[VERSIONS] ||
-        target === known[EXT_CRCS] ||
-        target === known[EXT_NAMES]
-      )
-        return D_RELOC;
+      if (this.staysBehind(target)) return D_RELOC;
       if (target === known[PERCPU]) {
         if (frame.version === '6.1') continue;
         return D_RELOC;
@@ -690,7 +690,10 @@ export class Scanner {
           const low = words[at + 4]!;
           if (words[at + 5] !== low >> 31 || low < lo[kind]! || low > hi[kind]!) return D_RELOC;
           const q = symtab + sym * 6;
-          if (words[q + 1]! >>> 16 === SHN_ABS || words[q + 3] !== 0 || words[q + 2]! >>> 0 >= REACH) return D_RELOC;
+          const shndx = words[q + 1]! >>> 16;
+          if (shndx === SHN_ABS || words[q + 3] !== 0 || words[q + 2]! >>> 0 >= REACH) return D_RELOC;
+          // What is not moved keeps an address of the temporary image, far from everything.
+          if (shndx !== 0 && ((s[shndx * S_WORDS + S_FLAGS]! & SHF_ALLOC) === 0 || this.staysBehind(shndx))) return D_RELOC;
         }
         if (!wantsZero) continue;
         const place = base + offset;
