@@ -29,13 +29,27 @@ export function moduleMemory(m: ModuleView, address: bigint, size: number): Data
   return undefined;
 }
 
+/** A copy of what moduleMemory() gives, with the ends of sections that reach into it. */
+function acrossSections(m: ModuleView, address: bigint, size: number): DataView | undefined {
+  const found = moduleMemory(m, address, size);
+  if (found === undefined) return undefined;
+  const copy = new Uint8Array(found.buffer, found.byteOffset, size).slice();
+  for (const s of m.sections) {
+    if ((s.sh_flags & SHF_ALLOC) === 0 || s.sh_addr >= address + BigInt(size)) continue;
+    const from = Number(s.sh_addr - address);
+    if (from + s.bytes.length <= 0) continue;
+    copy.set(s.bytes.subarray(Math.max(-from, 0), Math.max(-from, 0) + size - Math.max(from, 0)), Math.max(from, 0));
+  }
+  return new DataView(copy.buffer);
+}
+
 /**
  * The words of a function descriptor: code address, then global pointer and what else there is. Of the kernel's and of
  * other modules' descriptors nothing but the address is known here: it stands for the code, and the rest is 0. With
  * ONLY_OWN_MEMORY reading those dies.
  */
 export function descriptorAt(m: ModuleView, address: bigint, words: number): readonly bigint[] {
-  const own = moduleMemory(m, address, 8 * words);
+  const own = acrossSections(m, address, 8 * words);
   if (own !== undefined) return Array.from({ length: words }, (_, i) => own.getBigUint64(8 * i, m.format.little));
   if (address === 0n || m.config.ONLY_OWN_MEMORY === true)
     throw crashes('signal 11', `the function descriptor at 0x${address.toString(16)} is read, and nothing is there`);
