@@ -58,13 +58,16 @@ const harness = join(import.meta.dirname, 'port');
 /** Parts of the harness that need nothing of the kernel but its ABI, in the order of the link. */
 const ours = ['main', 'runtime', 'system'] as const;
 
-/** What no case shall depend on, or what a module's handlers get larger by without getting more interesting. */
-const commonConfig = [
-  ...['FTRACE', 'STACKPROTECTOR', 'KASAN', 'KCSAN', 'UBSAN', 'KCOV', 'MODULE_SIG', 'GCC_PLUGINS', 'WERROR', 'CFI'],
-  ...['FORTIFY_SOURCE', 'DYNAMIC_DEBUG', 'KALLSYMS', 'LIVEPATCH', 'MODVERSIONS', 'RANDSTRUCT', 'GCOV_KERNEL'],
-  ...['DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT', 'DEBUG_INFO', 'DEBUG_VM', 'MEM_ALLOC_PROFILING', 'LTO_CLANG'],
-].flatMap((option) => ['-d', option]);
-const commonEnabled = ['MODULES', 'MODULE_UNLOAD', 'DEBUG_INFO_NONE'].flatMap((option) => ['-e', option]);
+/** Not in any port: what no case shall depend on, or what makes handlers larger without making them more interesting. */
+const disabled =
+  'FTRACE STACKPROTECTOR KASAN KCSAN UBSAN KCOV MODULE_SIG GCC_PLUGINS WERROR CFI FORTIFY_SOURCE DYNAMIC_DEBUG ' +
+  'KALLSYMS LIVEPATCH MODVERSIONS RANDSTRUCT GCOV_KERNEL DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT DEBUG_INFO DEBUG_VM ' +
+  'MEM_ALLOC_PROFILING LTO_CLANG';
+const enabled = 'MODULES MODULE_UNLOAD DEBUG_INFO_NONE';
+const commonConfig: readonly string[] = [
+  ...disabled.split(' ').flatMap((option) => ['-d', option]),
+  ...enabled.split(' ').flatMap((option) => ['-e', option]),
+];
 
 /** Builds, or finds in the cache. Throws BuildError. */
 export async function buildPort(options: BuildOptions): Promise<Port> {
@@ -108,22 +111,35 @@ class Build {
     const version = await this.#version();
     const compiler = await this.#compiler();
     const emulator = await this.#emulator();
-    const sources = await this.#present(this.spec.sources);
-    if (sources.length === 0) throw new BuildError(`${this.tree} has none of ${this.spec.sources.join(', ')}`);
-    const objects = await this.#present(this.spec.objects, (path) => path.replace(/\.o$/, '.c'));
-    const { arch, defconfig, config, flags, harness: own, link, libgcc, data } = this.spec;
-    const id = digest(this.tree, version, compiler, this.cross, JSON.stringify([arch, defconfig, config])).slice(0, 10);
+    const { arch, defconfig, flags, harness: own, link, libgcc, data } = this.spec;
+    const set = [...commonConfig, ...this.spec.config, ...(this.spec.versions[version] ?? [])];
+    const id = digest(this.tree, version, compiler, this.cross, JSON.stringify([arch, defconfig, set])).slice(0, 10);
     const folder =
       this.options.objects === undefined
         ? join(this.cache, 'build', `${version}-${this.options.arch}-${id}`)
         : resolve(this.options.objects);
+    const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(join(this.cache, 'build', `${id}.lock`), work);
+    await locked(() => this.#configure(folder, set));
+    const config = await readConfig(join(folder, '.config'));
+    const sources = await this.#present(this.spec.sources, config);
+    if (sources.length === 0) throw new BuildError(`${this.tree} has none of ${this.spec.sources.join(', ')}`);
+    const objects = await this.#present(this.spec.objects, config);
     const targets = [...sources.map((path) => path.replace(/\.c$/, '.o')), ...objects];
-    await withLock(join(this.cache, 'build', `${id}.lock`), () => this.#prepare(folder, targets));
-    const lines = new Map<string, CompileLine>();
-    for (const target of targets) lines.set(target, await compileLine(folder, target));
-
-    const key = await this.#key(folder, lines, JSON.stringify([id, emulator, flags, own, link, libgcc, data]));
-    const home = join(this.cache, `${version}-${this.options.arch}-${key.slice(0, 16)}`);
+    const absent = await firstAbsent(targets.map((target) => join(folder, commandFile(target))));
+    if (absent !== undefined) await locked(() => this.#makeObjects(folder, targets, absent));
+    const salt = JSON.stringify([id, emulator, flags, own, link, libgcc, data]);
+    const homeOf = async (): Promise<readonly [ReadonlyMap<string, CompileLine>, string, string]> => {
+      const lines = new Map<string, CompileLine>();
+      for (const target of targets) lines.set(target, await compileLine(folder, target));
+      const key = await this.#key(folder, lines, salt);
+      return [lines, key, join(this.cache, `${version}-${this.options.arch}-${key.slice(0, 16)}`)];
+    };
+    let [lines, key, home] = await homeOf();
+    // The tree may have changed since its objects were made.
+    if (absent === undefined && this.options.replace === undefined && !(await exists(join(home, 'port.json')))) {
+      await locked(() => this.#makeObjects(folder, targets));
+      [lines, key, home] = await homeOf();
+    }
     const manifest = join(home, 'port.json');
     if (await exists(manifest)) return JSON.parse(await readFile(manifest, 'utf8')) as Port;
 
@@ -134,10 +150,9 @@ class Build {
     try {
       const missing = await this.#compileAndLink(folder, work, sources, objects, lines);
       const program = join(home, 'port');
-      const [first = program, ...rest] = [...emulator, program];
-      const command = [first, ...rest] as const;
-      const configured = await readConfig(join(folder, '.config'));
-      const port: Port = { arch: this.options.arch, version, compiler, key, command, missing, config: configured };
+      const [first, ...rest] = emulator;
+      const command = first === undefined ? ([program] as const) : ([first, ...rest, program] as const);
+      const port: Port = { arch: this.options.arch, version, compiler, key, command, missing, config };
       await writeFile(join(work, 'port.json'), `${JSON.stringify(port, null, 2)}\n`);
       await rm(home, { recursive: true, force: true });
       await rename(work, home);
@@ -182,47 +197,52 @@ class Build {
     throw new BuildError(`no emulator: neither ${qemu}-static nor ${qemu} is installed (Debian: qemu-user-static)`);
   }
 
-  /** Those whose source the tree has: hooks move between files from version to version. */
-  async #present(paths: readonly string[], source: (path: string) => string = (path) => path): Promise<string[]> {
+  /**
+   * Those whose source the tree has: hooks move between files from version to version. With '?OPTION' behind it, a
+   * file belongs to a configuration that has the option.
+   */
+  async #present(paths: readonly string[], config: Readonly<Record<string, string>>): Promise<string[]> {
     const found: string[] = [];
-    for (const path of paths) {
-      const file = join(this.tree, source(path));
-      if ((await exists(file)) || (await exists(file.replace(/\.c$/, '.S')))) found.push(path);
+    for (const conditional of paths) {
+      const [path = '', option] = conditional.split('?');
+      if (option !== undefined && config[option] === undefined) continue;
+      const stem = join(this.tree, path.replace(/\.[co]$/, ''));
+      if ((await exists(`${stem}.c`)) || (await exists(`${stem}.S`))) found.push(path);
     }
     return found;
   }
 
-  /** A configured build folder with these objects in it. */
-  async #prepare(folder: string, targets: readonly string[]): Promise<void> {
-    if (this.options.objects !== undefined) {
-      const absent = await firstAbsent(targets.map((target) => join(folder, commandFile(target))));
-      if (absent === undefined) return;
-      throw new BuildError(
-        `${folder} has no ${absent}: build the modules' handlers in it first (make O=… ${targets.join(' ')})`,
-      );
-    }
-    const done = join(folder, '.komulator');
-    const before = await exists(done);
-    if (before && (await firstAbsent(targets.map((target) => join(folder, target)))) === undefined) return;
-    const { arch, defconfig, config } = this.spec;
-    this.log(`${this.options.arch}: configuring (${defconfig}) and building ${targets.length} objects in ${folder}`);
-    const make = async (...goals: readonly string[]): Promise<void> => {
-      const tools = this.cross.startsWith('-') ? `LLVM=${this.cross}` : `CROSS_COMPILE=${this.cross}`;
-      const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${arch}`, tools];
-      const made = await execute('nice', [...args, ...goals], this.tree);
-      if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
-    };
-    if (before) return make(...targets);
+  async #make(folder: string, ...goals: readonly string[]): Promise<void> {
+    const tools = this.cross.startsWith('-') ? `LLVM=${this.cross}` : `CROSS_COMPILE=${this.cross}`;
+    const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${this.spec.arch}`, tools, ...goals];
+    const made = await execute('nice', args, this.tree);
+    if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
+  }
+
+  async #configure(folder: string, set: readonly string[]): Promise<void> {
+    const done = join(folder, this.options.objects === undefined ? '.komulator' : '.config');
+    if (await exists(done)) return;
+    if (this.options.objects !== undefined) throw new BuildError(`${folder} is no build folder: it has no .config`);
+    const { defconfig } = this.spec;
+    this.log(`${this.options.arch}: configuring (${defconfig}) in ${folder}`);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    await make(...defconfig.split(' '));
+    await this.#make(folder, ...defconfig.split(' '));
     const script = join(this.tree, 'scripts/config');
-    const set = ['--file', join(folder, '.config'), ...commonConfig, ...commonEnabled, ...config];
-    const configured = await execute(script, set, this.tree);
+    const configured = await execute(script, ['--file', join(folder, '.config'), ...set], this.tree);
     if (configured.status !== 0) throw new BuildError(`scripts/config failed:\n${tail(configured.text)}`);
-    await make('olddefconfig');
-    await make(...targets);
+    await this.#make(folder, 'olddefconfig');
     await writeFile(done, '');
+  }
+
+  async #makeObjects(folder: string, targets: readonly string[], absent?: string): Promise<void> {
+    if (this.options.objects !== undefined) {
+      if (absent === undefined) return;
+      const goals = targets.join(' ');
+      throw new BuildError(`there is no ${absent}: build the modules' handlers in ${folder} first (make O=… ${goals})`);
+    }
+    this.log(`${this.options.arch}: building ${targets.join(' ')}`);
+    await this.#make(folder, ...targets);
   }
 
   /** Digest of every file that a compile reads, of the flags, and of the harness. */

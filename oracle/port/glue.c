@@ -41,7 +41,7 @@ bool __weak module_exit_section(const char *name)
 	return starts_with(name, ".exit");
 }
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+bool module_init_layout_section(const char *name);
 bool module_init_layout_section(const char *name)
 {
 #ifndef CONFIG_MODULE_UNLOAD
@@ -50,7 +50,6 @@ bool module_init_layout_section(const char *name)
 #endif
 	return module_init_section(name);
 }
-#endif
 
 void port_module_fresh(void)
 {

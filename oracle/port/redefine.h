@@ -90,6 +90,7 @@ extern void *port_realloc(void *old, unsigned long size);
 #include <asm/cpufeature.h>
 #define cpus_have_final_cap(capability) (port_variant != 0)
 #define cpus_have_cap(capability) (port_variant != 0)
+#define cpus_have_const_cap(capability) (port_variant != 0)
 #endif
 
 #ifdef CONFIG_S390
