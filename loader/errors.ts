@@ -2,6 +2,10 @@ import { type Crash, type Errno, errnos, type Refusal } from '../relocs/refusal.
 
 export { type Errno, errnos } from '../relocs/refusal.ts';
 
+/** An errno by its number; an unknown one counts as EINVAL. */
+export const errnoOf = (n: number): Errno =>
+  (Object.keys(errnos) as Errno[]).find((name) => errnos[name] === n) ?? 'EINVAL';
+
 /** A check of KERNEL-FACTS.md, section A.3 (loading: 'C29' … 'C104') or D.3 (unloading: 'U01' … 'U09'). */
 export type CheckId = `C${number}` | `U${number}`;
 

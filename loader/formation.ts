@@ -3,9 +3,11 @@ import { SHF_ALLOC } from '../relocs/elf.ts';
 import { readExports, exportCount } from './ksymtab.ts';
 import { COMM } from './early.ts';
 import { sortExtable } from './extable.ts';
+import { errnoOf } from './errors.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
 import { readModuleParams, storeModuleParams } from './module-params.ts';
+import { notifierToErrno } from './notifier.ts';
 import { parseArgs } from './params.ts';
 import { findSymbol } from './symbols.ts';
 import { tryToForceLoad } from './versions.ts';
@@ -81,6 +83,16 @@ export function completeFormation(load: Loading, m: Module): void {
 export function klpModuleComing(load: Loading, m: Module): void {
   if (m.kernel.switch('LIVEPATCH') && m.name === 'vmlinux')
     throw load.fail('EINVAL', 'C95', 'livepatch: vmlinux.ko: invalid module name', 'no module may be called vmlinux');
+}
+
+/**
+ * The notifiers of prepare_coming_module(): one that refuses is rolled back and its errno is the load's.
+ *
+ * @throws LoadError C96
+ */
+export function notifyComing(load: Loading, m: Module): void {
+  const ret = notifierToErrno(m.kernel.notifiers.callRobust('COMING', 'GOING', m));
+  if (ret !== 0) throw load.fail(errnoOf(-ret), 'C96', undefined, 'a client of the module notifier refused the module');
 }
 
 /** Takes the module's exports out of the search. */

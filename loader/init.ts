@@ -1,30 +1,36 @@
 /** do_init_module() and free_module(): the module runs, or goes. */
 import type { Region } from '../relocs/module-view.ts';
 import { freeMemory, percpuModfree } from './allocate.ts';
-import { type Errno, errnos } from './errors.ts';
+import { errnoOf } from './errors.ts';
 import { dropExports } from './formation.ts';
 import type { Kernel } from './kernel.ts';
 import type { Loading } from './loading.ts';
-import type { Module } from './module.ts';
+import type { Code, Module } from './module.ts';
 import { modulePut } from './refcount.ts';
 import { moduleUnloadFree } from './symbols.ts';
+import type { Wait, Wake } from './wait.ts';
 
 const INIT: readonly Region[] = ['init_text', 'init_data', 'init_rodata', 'init'];
 
 /**
- * do_init_module(): runs init and makes the module LIVE, or fails with init's errno.
+ * do_init_module(): runs init and makes the module LIVE, or fails with init's errno. Yields what init yields, and on the
+ * way out of a failure the steps that were done.
  *
  * @throws LoadError C104
  */
-export function doInitModule(load: Loading, m: Module): void {
-  const ret = m.behaviour.init?.(m) ?? 0;
+export function* doInitModule(load: Loading, m: Module): Generator<InitStep, void, Wake> {
+  const { kernel } = m;
+  const ret = (yield* running('init', m.behaviour.init?.(m))) ?? 0;
   if (ret < 0) {
     let errno = errnoOf(-ret);
     // 7.2 keeps EEXIST for "already loaded".
     if (errno === 'EEXIST' && m.version === '7.2') errno = 'EBUSY';
     m.state = 'GOING';
+    yield { step: 'module_state_going' };
     modulePut(m);
-    freeModule(m);
+    kernel.notifiers.call('GOING', m);
+    for (const step of freeingModule(m)) yield { step };
+    kernel.moduleWq.wakeAll();
     throw load.fail(errno, 'C104', undefined, `the module's own init function returned ${ret}`);
   }
   if (ret > 0) {
@@ -35,15 +41,32 @@ export function doInitModule(load: Loading, m: Module): void {
     }
   }
   m.state = 'LIVE';
+  kernel.notifiers.call('LIVE', m);
   modulePut(m);
   freeInit(m);
-  if (!m.kernel.retainMemory) m.forgetMemory();
+  kernel.moduleWq.wakeAll();
+  if (!kernel.retainMemory) m.forgetMemory();
 }
 
-/** An errno by its number; an unknown one counts as EINVAL. */
-function errnoOf(n: number): Errno {
-  return (Object.keys(errnos) as Errno[]).find((name) => errnos[name] === n) ?? 'EINVAL';
+/** Something that has been done, or a sleep, on the way through a module's own code or out of it. */
+export interface InitStep {
+  readonly step: string;
+  readonly wait?: Wait;
 }
+
+/** Runs a module's code, step by step if it is told so. */
+export function* running<T>(step: string, code: T | Code<T>): Generator<InitStep, T, Wake> {
+  if (!isCode(code)) return code;
+  let next = code.next();
+  while (!next.done) {
+    const wait = next.value;
+    next = code.next(yield wait === undefined ? { step } : { step, wait });
+  }
+  return next.value;
+}
+
+const isCode = <T>(code: T | Code<T>): code is Code<T> =>
+  typeof code === 'object' && code !== null && Symbol.iterator in code;
 
 /** Init memory goes when init is done. */
 function freeInit(m: Module): void {

@@ -3,9 +3,12 @@ import { type Arch, configOf, type ModuleArea } from '../arch/index.ts';
 import { type ElfFormat } from '../relocs/elf.ts';
 import type { Config, Version } from '../relocs/module-view.ts';
 import type { KernelExport } from './exports.ts';
+import type { Idempotent } from './idempotent.ts';
 import { AddressSpace } from './memory.ts';
 import type { Module } from './module.ts';
+import { NotifierChain } from './notifier.ts';
 import type { Taint } from './taint.ts';
+import { WaitQueue } from './wait.ts';
 
 /** Whose kernel it is: Debian refuses a symbol that `__versions` does not list (see KERNEL-FACTS, deviations). */
 export type Vendor = 'mainline' | 'debian';
@@ -96,6 +99,14 @@ export class Kernel {
   readonly taints: Set<Taint> = new Set();
   /** kernel.modules_disabled: once set, nothing is loaded or unloaded any more. */
   modulesDisabled = false;
+  /** module_wq: woken whenever a load or an unload has ended. */
+  readonly moduleWq: WaitQueue = new WaitQueue('module_wq');
+  /** module_notify_list */
+  readonly notifiers: NotifierChain = new NotifierChain();
+  /** Files that finit_module() is loading, by inode. */
+  readonly idempotent: Map<unknown, Idempotent> = new Map();
+  /** Milliseconds since boot. */
+  now = 0;
   /** last_unloaded_module: name and taint letters in parentheses, as an oops shows it. */
   lastUnloadedModule: { readonly name: string; readonly taints: string } | undefined;
   /** unloaded_tainted_modules, newest first. */

@@ -10,18 +10,19 @@ import {
 } from './allocate.ts';
 import { checkBlacklist, checkCall, checkLivepatch, checkModinfo, checkModstructVersion, moduleSigCheck, rewriteSectionHeaders } from './early.ts';
 import {
-  checkExportSymbolSections, completeFormation, findModuleSections, klpModuleComing, modSysfsSetup, parseModuleArgs, postRelocation, setupModinfo,
+  checkExportSymbolSections, completeFormation, findModuleSections, klpModuleComing, modSysfsSetup, notifyComing, parseModuleArgs, postRelocation, setupModinfo,
 } from './formation.ts';
-import { doInitModule, unlink } from './init.ts';
+import { doInitModule, type InitStep, unlink } from './init.ts';
 import type { Kernel } from './kernel.ts';
 import { Loading, type LoadOptions } from './loading.ts';
 import { Module } from './module.ts';
 import { augmentKernelTaints, taintOfOffenders, taintOfSignature, taintsOfCheckModinfo } from './module-taints.ts';
 import { moduleUnloadInit } from './refcount.ts';
 import { applyRelocations } from './relocate.ts';
-import { moduleUnloadFree, simplifySymbols } from './symbols.ts';
+import { moduleUnloadFree, simplifyingSymbols } from './symbols.ts';
 import { validate } from './validate.ts';
 import { SymbolVersions } from './versions.ts';
+import { alone, type Wait, waitEvent, type Wake } from './wait.ts';
 
 /** A step of load_module() that has just been done, or a label of its unwinding. */
 export interface Step {
@@ -29,6 +30,8 @@ export interface Step {
   readonly load: Loading;
   /** True on the way back after a refusal. */
   readonly unwinding?: boolean;
+  /** It sleeps in this step, until whoever drives it lets it go on. */
+  readonly wait?: Wait;
 }
 
 /**
@@ -36,7 +39,7 @@ export interface Step {
  *
  * @throws LoadError; the kernel is then as it was, but for log and taints, which a kernel keeps as well
  */
-export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Generator<Step, Module> {
+export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Generator<Step, Module, Wake> {
   const load = new Loading(kernel, file, options);
   const { info } = load;
   const undo: { label: string; run: () => void }[] = [{ label: 'free_copy', run: () => info.free() }];
@@ -66,7 +69,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     checkModinfo(load);
     if (kernel.version !== '6.1') {
       checkLivepatch(load);
-      patientCheckExists(load);
+      yield* patientCheckExists(load);
     }
     yield done('early_mod_check');
 
@@ -90,9 +93,9 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
 
     // From here on the name is taken.
     at('add_unformed_module');
-    patientCheckExists(load);
+    yield* patientCheckExists(load);
     kernel.link(m);
-    undo.push({ label: 'unlink_mod', run: () => unlink(kernel, m) });
+    undo.push({ label: 'unlink_mod', run: () => unlinkMod(kernel, m) });
     if (kernel.version === '6.1') taintOfSignature(m);
     else augmentKernelTaints(m, info);
     yield done('add_unformed_module');
@@ -117,7 +120,8 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     // Every symbol becomes an address; those it does not define are looked up, checked and pinned.
     at('simplify_symbols');
     const versionsNow = kernel.arch.rewritesVersions ? new SymbolVersions(info) : versions;
-    simplifySymbols(m, info, { versions: versionsNow, ...(options.onResolved ? { onResolved: options.onResolved } : {}) });
+    const pass = { versions: versionsNow, ...(options.onResolved ? { onResolved: options.onResolved } : {}) };
+    yield* sleeping(load, 'resolve_symbol_wait', simplifyingSymbols(m, info, pass));
     yield done('simplify_symbols');
 
     // No new symbols from here on.
@@ -139,10 +143,11 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     at('prepare_coming_module');
     undo.push({ label: 'bug_cleanup', run: () => (m.state = 'GOING') });
     klpModuleComing(load, m);
+    notifyComing(load, m);
     yield done('prepare_coming_module');
 
     at('parse_args');
-    undo.push({ label: 'coming_cleanup', run: () => (m.state = 'GOING') });
+    undo.push({ label: 'coming_cleanup', run: () => comingCleanup(m) });
     parseModuleArgs(load, m);
     yield done('parse_args');
 
@@ -158,7 +163,7 @@ export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptio
     // do_init_module() cleans up after itself.
     at('do_init_module');
     undo.length = 0;
-    doInitModule(load, m);
+    yield* initSteps(load, doInitModule(load, m));
     // What nobody told of this kernel, the first module that it takes does.
     kernel.vermagic ??= load.vermagic;
     kernel.structModuleSize ??= info.section(info.index.mod).sh_size;
@@ -179,26 +184,56 @@ function deallocate(m: Module): void {
   freeMemory(m);
 }
 
-/**
- * module_patient_check_exists(), without the patience: nobody else runs while a load that is not stepped is under way.
- *
- * @throws LoadError C62, C63, C70
- */
-function patientCheckExists(load: Loading): void {
-  const { kernel, info } = load;
-  const name = info.structModuleName();
-  const other = kernel.findModule(name, true);
-  if (other === undefined) return;
-  const early = load.step === 'early_mod_check';
-  if (other.state === 'LIVE') throw load.fail('EEXIST', early ? 'C62' : 'C70', undefined, `${name} is loaded already`);
-  throw load.fail('EBUSY', early ? 'C63' : 'C70', undefined, `another ${name} is ${other.state}`);
+/** coming_cleanup: everybody who was told that it comes is told that it goes. */
+function comingCleanup(m: Module): void {
+  m.state = 'GOING';
+  m.kernel.notifiers.call('GOING', m);
 }
 
-/** Runs a load to its end: insmod. */
-export function insmod(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Module {
-  const steps = loadModule(kernel, file, options);
-  for (;;) {
-    const next = steps.next();
-    if (next.done) return next.value;
+/** unlink_mod: whoever waits for the name or for its symbols looks again. */
+function unlinkMod(kernel: Kernel, m: Module): void {
+  unlink(kernel, m);
+  kernel.moduleWq.wakeAll();
+}
+
+/** Gives each sleep of something as a step. */
+export function* sleeping<T>(load: Loading, step: string, waits: Generator<Wait, T, Wake>): Generator<Step, T, Wake> {
+  let next = waits.next();
+  while (!next.done) next = waits.next(yield { step, load, wait: next.value });
+  return next.value;
+}
+
+function* initSteps(load: Loading, steps: Generator<InitStep, void, Wake>): Generator<Step, void, Wake> {
+  let next = steps.next();
+  while (!next.done) next = steps.next(yield { ...next.value, load });
+}
+
+/**
+ * module_patient_check_exists(): a namesake that is still loading may fail, so its end is waited for; this load is not
+ * tried again, whatever that end is.
+ *
+ * @throws LoadError C62, C63, C64, C70
+ */
+function* patientCheckExists(load: Loading): Generator<Step, void, Wake> {
+  const { kernel, info } = load;
+  const name = info.structModuleName();
+  let other = kernel.findModule(name, true);
+  if (other === undefined) return;
+  const early = load.step === 'early_mod_check';
+  if (isLoading(other)) {
+    const finished = (): boolean => !isLoading(kernel.findModule(name, true));
+    const waited = yield* sleeping(load, 'module_patient_check_exists', waitEvent(kernel, kernel.moduleWq, finished));
+    if (waited === 'signal')
+      throw load.fail('EINTR', early ? 'C64' : 'C70', undefined, `a signal came while another ${name} was loading`);
+    other = kernel.findModule(name, true);
   }
+  if (other?.state === 'LIVE') throw load.fail('EEXIST', early ? 'C62' : 'C70', undefined, `${name} is loaded already`);
+  throw load.fail('EBUSY', early ? 'C63' : 'C70', undefined, `another ${name} is ${other?.state ?? 'gone'}`);
+}
+
+const isLoading = (m: Module | undefined): boolean => m?.state === 'COMING' || m?.state === 'UNFORMED';
+
+/** Runs a load to its end: insmod. What would wait for another load finds that there is none. */
+export function insmod(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Module {
+  return alone(loadModule(kernel, file, options));
 }

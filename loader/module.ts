@@ -9,15 +9,19 @@ import type { Placement } from './layout.ts';
 import type { LoadInfo } from './load-info.ts';
 import type { ParamValue } from './params.ts';
 import { type Taint, taintLetters } from './taint.ts';
+import type { Wait, Wake } from './wait.ts';
 
 /** enum module_state. */
 export type State = 'UNFORMED' | 'COMING' | 'LIVE' | 'GOING';
 
+/** A module's code that others run beside: it yields where they may, and a Wait where it sleeps. */
+export type Code<T> = Generator<Wait | undefined, T, Wake>;
+
 /** What a module's own code does; the default init returns 0. */
 export interface Behaviour {
   /** module_init: 0, a positive number, or a negative errno. */
-  readonly init?: (m: Module) => number;
-  readonly exit?: (m: Module) => void;
+  readonly init?: (m: Module) => number | Code<number>;
+  readonly exit?: (m: Module) => void | Code<void>;
 }
 
 export interface Percpu {

@@ -6,6 +6,7 @@ import type { LoadInfo } from './load-info.ts';
 import type { Module } from './module.ts';
 import { modulePut, strongTryModuleGet } from './refcount.ts';
 import { checkVersion, type SymbolVersions } from './versions.ts';
+import { alone, PATIENCE, type Wait, waitEvent, type Wake } from './wait.ts';
 
 /** find_symbol(): vmlinux first, then modules from the newest; UNFORMED ones are not seen. */
 export function findSymbol(kernel: Kernel, name: string, gplok: boolean): ResolvedExport | undefined {
@@ -35,7 +36,7 @@ export interface SymbolPass {
  *
  * @throws LoadError C77 … C86
  */
-export function simplifySymbols(m: Module, info: LoadInfo, pass: SymbolPass): void {
+export function* simplifyingSymbols(m: Module, info: LoadInfo, pass: SymbolPass): Generator<Wait, void, Wake> {
   const { symtab } = info;
   const { e_shnum } = info.hdr;
   const bases = info.sections.map((s) => (s.index !== 0 && s.index === info.index.pcpu ? (m.percpu?.cookie ?? 0n) : s.sh_addr));
@@ -46,42 +47,74 @@ export function simplifySymbols(m: Module, info: LoadInfo, pass: SymbolPass): vo
     failure = new LoadError({ errno, check, log: m.lines.slice(from), reason, module: m.name, step: 'simplify_symbols' });
   };
 
-  for (let i = 1; i < symtab.count; i++) {
-    const shndx = symtab.st_shndx(i);
-    // The reserved numbers come first: with more than 65,000 sections they are section numbers as well.
-    if (shndx === SHN_ABS || shndx === SHN_LIVEPATCH) continue;
-    if (shndx !== SHN_UNDEF && shndx !== SHN_COMMON && shndx < e_shnum) {
-      symtab.setValue(i, BigInt.asUintN(64, symtab.st_value(i) + bases[shndx]!));
-      continue;
+  /** The symbols from `first` on; stops at one whose owner has not finished its init. */
+  const simplify = (first: number): number => {
+    for (let i = first; i < symtab.count; i++) {
+      const shndx = symtab.st_shndx(i);
+      // The reserved numbers come first: with more than 65,000 sections they are section numbers as well.
+      if (shndx === SHN_ABS || shndx === SHN_LIVEPATCH) continue;
+      if (shndx !== SHN_UNDEF && shndx !== SHN_COMMON && shndx < e_shnum) {
+        symtab.setValue(i, BigInt.asUintN(64, symtab.st_value(i) + bases[shndx]!));
+        continue;
+      }
+      const name = symtab.name(i);
+      if (shndx === SHN_COMMON) {
+        if (!name.startsWith('__gnu_lto'))
+          fail('ENOEXEC', 'C77', `${m.name}: please compile with -fno-common`, `${name} is a common symbol, which the loader does not allocate`);
+        continue;
+      }
+      if (shndx !== SHN_UNDEF) {
+        fail(
+          'ENOEXEC', 'C78',
+          `${m.name}: Symbol ${name} has an invalid section index ${shndx} (max ${e_shnum - 1})`,
+          `${name} is defined in section ${shndx}, which does not exist`,
+        );
+        continue;
+      }
+      const found = resolveSymbol(m, info, name, pass.versions);
+      if ('errno' in found && found.errno === 'EBUSY') return i;
+      settle(i, name, found);
     }
-    const name = symtab.name(i);
-    if (shndx === SHN_COMMON) {
-      if (!name.startsWith('__gnu_lto'))
-        fail('ENOEXEC', 'C77', `${m.name}: please compile with -fno-common`, `${name} is a common symbol, which the loader does not allocate`);
-      continue;
-    }
-    if (shndx !== SHN_UNDEF) {
-      fail(
-        'ENOEXEC', 'C78',
-        `${m.name}: Symbol ${name} has an invalid section index ${shndx} (max ${e_shnum - 1})`,
-        `${name} is defined in section ${shndx}, which does not exist`,
-      );
-      continue;
-    }
-    const found = resolveSymbol(m, info, name, pass.versions);
+    return symtab.count;
+  };
+
+  const settle = (i: number, name: string, found: Resolution): void => {
     if ('symbol' in found) {
       symtab.setValue(i, found.symbol.value);
       pass.onResolved?.(name, found.symbol, i);
-      continue;
+      return;
     }
     if ('absent' in found) {
       const weak = ELF_ST_BIND(symtab.st_info(i)) === STB_WEAK;
-      if (weak || m.kernel.arch.ignoresUndefined?.(name)) continue;
+      if (weak || m.kernel.arch.ignoresUndefined?.(name)) return;
     }
     const errno = 'errno' in found ? found.errno : 'ENOENT';
     fail(errno, found.check, `${m.name}: Unknown symbol ${name} (err -${errnos[errno]})`, found.reason);
+  };
+
+  for (let i = simplify(1); i < symtab.count; i = simplify(i + 1)) {
+    const name = symtab.name(i);
+    settle(i, name, yield* resolveSymbolWait(m, info, name, pass.versions));
   }
   if (failure) throw failure;
+}
+
+/** simplify_symbols() when nobody else runs who could finish what it waits for. */
+export function simplifySymbols(m: Module, info: LoadInfo, pass: SymbolPass): void {
+  alone(simplifyingSymbols(m, info, pass));
+}
+
+/** resolve_symbol_wait(): 30 seconds for the owner to finish its init. */
+function* resolveSymbolWait(m: Module, info: LoadInfo, name: string, versions: SymbolVersions): Generator<Wait, Resolution, Wake> {
+  let found: Resolution | undefined;
+  const settled = (): boolean => {
+    found = resolveSymbol(m, info, name, versions);
+    return !('errno' in found && found.errno === 'EBUSY');
+  };
+  const waited = yield* waitEvent(m.kernel, m.kernel.moduleWq, settled, PATIENCE);
+  if (waited !== 'done')
+    m.log(`${m.name}: gave up waiting for init of module ${findSymbol(m.kernel, name, true)?.owner?.name ?? ''}.`);
+  return found!;
 }
 
 /** resolve_symbol(), under module_mutex. */
@@ -108,8 +141,6 @@ function resolveSymbol(m: Module, info: LoadInfo, name: string, versions: Symbol
   }
   const errno = refModule(m, symbol.owner);
   if (errno === 'EBUSY') {
-    // resolve_symbol_wait() waits for up to 30 seconds; nobody who could finish the other load runs meanwhile.
-    m.log(`${m.name}: gave up waiting for init of module ${symbol.owner!.name}.`);
     return { errno, check: 'C84', reason: `${symbol.owner!.name}, which exports ${name}, has not finished its init` };
   }
   if (errno !== undefined) return { errno, check: 'C85', reason: `${symbol.owner!.name}, which exports ${name}, is ${symbol.owner!.state}` };

@@ -4,10 +4,11 @@
  */
 import { sizeofAddr } from '../relocs/elf.ts';
 import { type CheckId, type Errno, LoadError } from './errors.ts';
-import { freeingModule } from './init.ts';
+import { freeingModule, running } from './init.ts';
 import type { Kernel } from './kernel.ts';
 import type { Module } from './module.ts';
 import { tryReleaseModuleRef } from './refcount.ts';
+import { alone, type Wait, type Wake } from './wait.ts';
 
 /** Of <asm-generic/fcntl.h>. The kernel never waits, with or without O_NONBLOCK. */
 export const O_NONBLOCK = 0o4000;
@@ -27,6 +28,8 @@ export interface UnloadOptions {
 export interface UnloadStep {
   readonly step: string;
   readonly module: Module;
+  /** It sleeps in this step: exit does. */
+  readonly wait?: Wait;
 }
 
 /**
@@ -38,19 +41,29 @@ export function* deleteModule(
   kernel: Kernel,
   name: string | undefined,
   options: UnloadOptions = {},
-): Generator<UnloadStep, void> {
+): Generator<UnloadStep, void, Wake> {
   const m = tryStopModule(kernel, name, options);
   const done = (step: string): UnloadStep => ({ step, module: m });
   yield done('try_stop_module');
 
   // Nobody uses it any more, and nobody can begin to.
-  m.behaviour.exit?.(m);
+  yield* exitSteps(m);
   yield done('exit');
+  kernel.notifiers.call('GOING', m);
+  yield done('module_notify_list');
 
   kernel.lastUnloadedModule = { name: m.name, taints: m.taintLetters === '' ? '' : `(${m.taintLetters})` };
   yield done('last_unloaded_module');
 
   for (const step of freeingModule(m)) yield done(step);
+  // Somebody may wait for the name.
+  kernel.moduleWq.wakeAll();
+}
+
+function* exitSteps(m: Module): Generator<UnloadStep, void, Wake> {
+  const steps = running('exit', m.behaviour.exit?.(m));
+  let next = steps.next();
+  while (!next.done) next = steps.next(yield { ...next.value, module: m });
 }
 
 /** Everything under module_mutex: the checks, and the module is GOING. */
@@ -104,5 +117,5 @@ function tryForceUnload(kernel: Kernel, flags: number): boolean {
 
 /** Runs an unload to its end: rmmod. */
 export function rmmod(kernel: Kernel, name: string, options: UnloadOptions = {}): void {
-  for (const _ of deleteModule(kernel, name, options)) continue;
+  alone(deleteModule(kernel, name, options));
 }

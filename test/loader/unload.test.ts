@@ -148,7 +148,7 @@ for (const version of versions) {
     const k = kernel();
     const before = snapshot(k);
     const seen: unknown[] = [];
-    const m = load(k, { init: () => 0, exit: (self) => seen.push([self.state, self.refcount, k.modules.length]) });
+    const m = load(k, { init: () => 0, exit: (self) => void seen.push([self.state, self.refcount, k.modules.length]) });
     const steps: string[] = [];
     for (const { step, module } of deleteModule(k, 'minimal'))
       steps.push(
@@ -158,6 +158,7 @@ for (const version of versions) {
     t.deepEqual(steps, [
       'try_stop_module GOING sysfs 1 true',
       'exit GOING sysfs 1 true',
+      'module_notify_list GOING sysfs 1 true',
       'last_unloaded_module GOING sysfs 1 true',
       'mod_sysfs_teardown GOING - 1 true',
       'module_state_unformed UNFORMED - 1 true',
