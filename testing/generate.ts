@@ -468,8 +468,9 @@ class Build {
     const others = this.t.hints.others ?? [];
     const other = others.length > 0 && b.delta > 4 ? others[b.which % others.length]! : 0;
     const low = (a.low % 16) * 4;
-    if (symbol >= 40 && symbol < 47) {
-      const section = symbol < 44 ? '.text' : '.data';
+    const own = symbol < (this.t.hints.own ?? 0);
+    if (own || (symbol >= 40 && symbol < 47)) {
+      const section = !own && symbol < 44 ? '.text' : '.data';
       this.making[section].used = true;
       return this.define({ type, other, section, value: low });
     }

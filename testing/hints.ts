@@ -41,6 +41,8 @@ export interface Hints {
   readonly pointer?: { readonly section?: string; readonly plus: bigint };
   /** The only addends of a row: it writes at a place that the addend names. */
   readonly addends?: Readonly<Record<string, readonly number[]>>;
+  /** Of 40 symbols from outside, so many are the module's own data instead: a handler reads what is there. */
+  readonly own?: number;
   /** Values of st_other with a meaning. */
   readonly others?: readonly number[];
   /** Sections without which a formula has no base. */
@@ -271,6 +273,7 @@ export const hints: Readonly<Record<string, Hints>> = {
   powerpc64: {
     others: [0x60, 0x20, 0x40, 0x80],
     pointer: { section: '.toc', plus: 0x8000n },
+    own: 15,
     sections: ['.toc'],
     often: 4,
     words: { REL24: [0x4800_0001, 0x4800_0000], REL24_NOTOC: [0x4800_0001], ENTRY: [0] },
