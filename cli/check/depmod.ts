@@ -33,7 +33,11 @@ function buildOrder(paths: readonly string[], file: string): number[] {
   const all = paths.map((_, i) => i);
   if (!existsSync(file)) return all;
   const bare = (path: string): string => path.replace(/\.(gz|xz|zst)$/, '').replace(/\.o$/, '.ko');
-  const rank = new Map(readFileSync(file, 'latin1').split('\n').map((path, i) => [bare(path), i]));
+  const rank = new Map(
+    readFileSync(file, 'latin1')
+      .split('\n')
+      .map((path, i) => [bare(path), i]),
+  );
   const rankOf = (i: number): number => rank.get(bare(paths[i]!)) ?? Infinity;
   return all.toSorted((a, b) => (rankOf(a) === rankOf(b) ? a - b : rankOf(a) - rankOf(b)));
 }

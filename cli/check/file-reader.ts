@@ -4,7 +4,6 @@ import { detectCompression } from '../../loader/compression.ts';
 import { InputError } from '../../loader/input-error.ts';
 import { errnoOf, fileError } from '../file-error.ts';
 
-
 /** A pipe without a writer must not hold up the rest. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
@@ -38,7 +37,9 @@ export class FileReader {
           return this.buffer.subarray(0, length);
         }
         checkStats(path, file);
-        const larger = new Uint8Array(Math.max(this.buffer.length * 2, 2 ** Math.ceil(Math.log2(fstatSync(file).size + 1))));
+        const larger = new Uint8Array(
+          Math.max(this.buffer.length * 2, 2 ** Math.ceil(Math.log2(fstatSync(file).size + 1))),
+        );
         larger.set(this.buffer);
         this.buffer = larger;
       }

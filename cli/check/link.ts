@@ -6,7 +6,6 @@ import { moduleName } from '../../loader/depend-files.ts';
 import type { Names } from './names.ts';
 import {
   DOUBT,
-  E_FLAGS,
   EXPORT_WORDS,
   EXPORTS,
   FLAGS,
@@ -25,9 +24,7 @@ import {
   PROPRIETARY,
   RELOCATIONS,
   SOFTDEPS,
-  STRUCT_SIZE,
   UNREADABLE,
-  VERMAGIC,
   WEAK,
 } from './records.ts';
 import { LISTED, LISTED_CRC, LISTED_GPL, type Symvers } from './symvers.ts';
@@ -145,7 +142,7 @@ export class Link {
   }
 
   /** What most modules have in a word: the vermagic, the size of struct module, e_flags. */
-  most(word: typeof VERMAGIC | typeof STRUCT_SIZE | typeof E_FLAGS): number {
+  most(word: number): number {
     const counts = new Map<number, number>();
     for (let i = 0; i < this.count; i++) {
       if (!this.has(i)) continue;

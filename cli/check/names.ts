@@ -102,7 +102,8 @@ export class Names {
 
   /** The number of a text, one byte a character. */
   of(name: string): number {
-    const bytes = Uint8Array.from(name, (c) => c.charCodeAt(0));
+    const bytes = new Uint8Array(name.length);
+    for (let i = 0; i < name.length; i++) bytes[i] = name.charCodeAt(i);
     return this.intern(bytes, 0, bytes.length);
   }
 

@@ -155,11 +155,16 @@ class Check {
     this.open = () => {
       const table = symversIn(bytes, symvers, names);
       const { modversions } = frame;
-      this.link = new Link(paths, names, table, { modversions, strictVersions, allowMissingNamespaces, inModuleNamespace });
+      this.link = new Link(paths, names, table, {
+        modversions,
+        strictVersions,
+        allowMissingNamespaces,
+        inModuleNamespace,
+      });
     };
     this.job = {
       names: names.shared,
-      control: this.control.buffer as SharedArrayBuffer,
+      control: this.control.buffer,
       dir,
       paths,
       frame,
@@ -258,16 +263,16 @@ class Check {
       if (other === undefined) return void first.set(id, i);
       const name = this.link.name(i);
       this.failed.set(i, {
-          module: name,
-          path,
-          errno: 'EEXIST',
-          log: [],
-          check: 'C70',
-          cause: 'duplicate-module',
-          symbols: [],
-          needs: [],
-          reason: `${this.paths[other]} is called ${name} as well, and only one of them can be loaded`,
-        });
+        module: name,
+        path,
+        errno: 'EEXIST',
+        log: [],
+        check: 'C70',
+        cause: 'duplicate-module',
+        symbols: [],
+        needs: [],
+        reason: `${this.paths[other]} is called ${name} as well, and only one of them can be loaded`,
+      });
     });
   }
 

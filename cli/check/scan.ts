@@ -6,7 +6,7 @@
  *
  * Nothing is allocated per symbol, per relocation or per section.
  */
-import { stripSignature } from '../../loader/signature.ts';
+import { SIGNATURE_MARKER, stripSignature } from '../../loader/signature.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import type { Names } from './names.ts';
 import { DOUBTFUL, IGNORED, type ProofTable, REACH } from './proof-table.ts';
@@ -152,6 +152,8 @@ const LICENSES = ['GPL', 'GPL v2', 'GPL and additional rights', 'Dual BSD/GPL', 
 const OFFENDERS = ['ndiswrapper', 'driverloader', 'lve', 'vmlinux', ''];
 const MODULE_COLON = ascii('module:');
 
+const MARKER = ascii(SIGNATURE_MARKER);
+
 /** More than this no module needs; what claims more is left to insmod. */
 const MEMORY_LIMIT = 1 << 26;
 const PERCPU_LIMIT = 32 << 10;
@@ -222,11 +224,10 @@ export class Scanner {
   private read(file: Uint8Array, prove: boolean): number {
     const { frame } = this;
     this.b = file;
-    this.v = new DataView(file.buffer, file.byteOffset, file.byteLength);
-    this.len = file.length;
-    const { len, signature, error } = stripSignature(file);
-    this.len = len;
-    let why = error !== undefined ? D_SIG : signature === undefined && frame.signed ? D_SIG : 0;
+    // One view for all files that are read into the same buffer.
+    if (this.v.buffer !== file.buffer || this.v.byteOffset !== file.byteOffset)
+      this.v = new DataView(file.buffer, file.byteOffset);
+    let why = this.signature();
     why ||= this.ehdr();
     if (this.head(FLAGS) & UNREADABLE) return why;
     // No doubt is the last word on what can still be read: the graph wants the others' imports and exports.
@@ -245,6 +246,23 @@ export class Scanner {
     if (frame.proof === undefined) why ||= D_ARCH;
     if (why !== 0 || !prove) return why;
     return this.relocations(frame.proof!);
+  }
+
+  /** module_sig_check(): where everything is as sign-file writes it, without an object. */
+  private signature(): number {
+    const { b, v } = this;
+    const at = b.length - MARKER.length - 12;
+    if (at > 0 && this.startsWith(at + 12, MARKER)) {
+      const length = v.getUint32(at + 8);
+      // id_type is PKCS#7, and all else is zero.
+      if (v.getUint32(at) === 0x0200 && v.getUint32(at + 4) === 0 && length < at) {
+        this.len = at - length;
+        return 0;
+      }
+    }
+    const { len, signature, error } = stripSignature(b);
+    this.len = len;
+    return error !== undefined || (signature === undefined && this.frame.signed) ? D_SIG : 0;
   }
 
   private ehdr(): number {
@@ -693,7 +711,8 @@ export class Scanner {
           const shndx = words[q + 1]! >>> 16;
           if (shndx === SHN_ABS || words[q + 3] !== 0 || words[q + 2]! >>> 0 >= REACH) return D_RELOC;
           // What is not moved keeps an address of the temporary image, far from everything.
-          if (shndx !== 0 && ((s[shndx * S_WORDS + S_FLAGS]! & SHF_ALLOC) === 0 || this.staysBehind(shndx))) return D_RELOC;
+          if (shndx !== 0 && ((s[shndx * S_WORDS + S_FLAGS]! & SHF_ALLOC) === 0 || this.staysBehind(shndx)))
+            return D_RELOC;
         }
         if (!wantsZero) continue;
         const place = base + offset;

@@ -91,7 +91,7 @@ export class Threads {
       const died = (): void => resolve();
       worker.on('message', listen);
       worker.once('exit', died);
-      worker.postMessage(order);
+      worker.postMessage(order, []);
     });
   }
 

@@ -44,7 +44,7 @@ export function moduleFiles(dir: string): ModuleFiles {
   walk('');
   if (paths.length === 0)
     throw new InputError(`${dir}: no module (.ko, .ko.gz, .ko.xz, .ko.zst) in this folder`, { file: dir });
-  return { dir: root, paths: paths.sort(), unreadable };
+  return { dir: root, paths: paths.toSorted(), unreadable };
 }
 
 /** lib/modules/VERSION below a root folder, where there is one; else the folder itself. */

@@ -13,7 +13,6 @@ export async function typesOf({ result, paths }: Checked): Promise<Set<string>> 
   const types = new Set<number>();
   for (const path of paths) {
     try {
-      // oxlint-disable-next-line no-await-in-loop -- one buffer
       collect(await reader.read(join(result.dir, path)), rules.info, types);
     } catch {
       // The check has told of it.

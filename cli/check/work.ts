@@ -87,7 +87,11 @@ const ENOUGH = 1 << 17;
  * Looks at modules until there are none left, or it is told to stop. `breathe`: where the thread has something else to
  * hear in between.
  */
-export async function scanModules(job: Job, tell: (found: Found) => void, breathe?: () => Promise<void>): Promise<void> {
+export async function scanModules(
+  job: Job,
+  tell: (found: Found) => void,
+  breathe?: () => Promise<void>,
+): Promise<void> {
   const control = new Int32Array(job.control);
   const names = new Names(job.names);
   const out = new Words();
@@ -138,7 +142,6 @@ export async function scanModules(job: Job, tell: (found: Found) => void, breath
           await breathe?.();
           return Atomics.load(control, STOP) !== 0;
         };
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
         i += await unpacker.read(files, (n, bytes) => look(begin + n, bytes), stops);
         if (i > begin) continue;
       }
@@ -216,7 +219,6 @@ export async function judgeModules(
     const module = indexes[n]!;
     try {
       const bytes = reader.read(`${job.dir}/${job.paths[module]}`);
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       const result = judge.judge(moduleNames[module] ?? '', bytes instanceof Uint8Array ? bytes : await bytes);
       if ('errno' in result) tell({ module, verdict: result, relocations: 0, slots: 0 });
       else tell({ module, verdict: undefined, relocations: result.relocations, slots: result.slots });
@@ -230,7 +232,7 @@ export async function judgeModules(
 
 /** The loader is only needed by those who doubt. */
 async function openJudge(tables: JudgeTables): Promise<Judge> {
-  const [{ openJudge: open }] = await Promise.all([import('./judge.ts')]);
+  const { openJudge: open } = await import('./judge.ts');
   return open(tables);
 }
 

@@ -30,10 +30,10 @@ async function obey(order: Order): Promise<void> {
       );
     else
       await judgeModules(order.job, order.tables, order.moduleNames, order.indexes, (judgement) =>
-        parentPort?.postMessage({ kind: 'judgement', judgement }),
+        parentPort?.postMessage({ kind: 'judgement', judgement }, []),
       );
-    parentPort?.postMessage({ kind: 'done' });
+    parentPort?.postMessage({ kind: 'done' }, []);
   } catch (error) {
-    parentPort?.postMessage({ kind: 'bug', trace: error instanceof Error ? error.stack : String(error) });
+    parentPort?.postMessage({ kind: 'bug', trace: error instanceof Error ? error.stack : String(error) }, []);
   }
 }

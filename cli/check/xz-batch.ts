@@ -105,7 +105,9 @@ export class XzReader {
     if (sizes.length === 0 || !this.usable) return 0;
     // Whoever opens it for both ends waits for nobody; once xz has its end, the file ends with xz.
     const both = openSync(this.fifo, constants.O_RDWR);
-    const xz = spawn('xz', ['-dc', '--quiet', '--', ...paths.slice(0, sizes.length)], { stdio: ['ignore', both, 'ignore'] });
+    const xz = spawn('xz', ['-dc', '--quiet', '--', ...paths.slice(0, sizes.length)], {
+      stdio: ['ignore', both, 'ignore'],
+    });
     const gone = new Promise((resolve) => {
       xz.on('error', resolve);
       xz.on('close', resolve);
@@ -118,10 +120,10 @@ export class XzReader {
         const size = sizes[i]!;
         if (size > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(size)));
         let filled = 0;
-        for (let n = -1; filled < size && n !== 0; filled += n) n = readSync(end, this.buffer, filled, size - filled, null);
+        for (let n = -1; filled < size && n !== 0; filled += n)
+          n = readSync(end, this.buffer, filled, size - filled, null);
         if (filled < size) break;
         use(i, this.buffer.subarray(0, size));
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
         if (breathe !== undefined && (await breathe())) break;
       }
     } finally {

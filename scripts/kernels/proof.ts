@@ -33,11 +33,32 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
   const head = (await treeHead(dir, paths))!;
   const names = Names.create(1 << 17, 1 << 22);
   const table = readSymvers(readFileSync(kernel.symvers), names);
-  const frame: Frame = { is64: true, little: true, e_machine: 62, version: '6.1', modversions: true, signed: false, proof: proofTable(x86_64, '6.1') };
+  const frame: Frame = {
+    is64: true,
+    little: true,
+    e_machine: 62,
+    version: '6.1',
+    modversions: true,
+    signed: false,
+    proof: proofTable(x86_64, '6.1'),
+  };
   const out = new Words();
   const scanner = new Scanner(frame, names, out);
-  const link = new Link(paths, names, table, { modversions: true, strictVersions: true, allowMissingNamespaces: false, inModuleNamespace: undefined });
-  const setup = { arch: 'x86_64', order: 'little', version: '6.1', vendor: 'debian', config: undefined, vermagic: head.vermagic, structModuleSize: head.structModuleSize } as const;
+  const link = new Link(paths, names, table, {
+    modversions: true,
+    strictVersions: true,
+    allowMissingNamespaces: false,
+    inModuleNamespace: undefined,
+  });
+  const setup = {
+    arch: 'x86_64',
+    order: 'little',
+    version: '6.1',
+    vendor: 'debian',
+    config: undefined,
+    vermagic: head.vermagic,
+    structModuleSize: head.structModuleSize,
+  } as const;
   const judge = openJudge({ setup, symvers: kernel.symvers });
   const vermagic = names.of(head.vermagic);
   // What the others export is what Module.symvers lists.
@@ -49,7 +70,12 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
     scanner.scan(i, file, true);
     const record = out.take();
     link.ingest(record);
-    return record[DOUBT] === 0 && record[VERMAGIC] === vermagic && record[STRUCT_SIZE] === head.structModuleSize && link.linked(i);
+    return (
+      record[DOUBT] === 0 &&
+      record[VERMAGIC] === vermagic &&
+      record[STRUCT_SIZE] === head.structModuleSize &&
+      link.linked(i)
+    );
   };
   const random = generator(20_261_120);
   for (const [i, path] of paths.entries()) {
@@ -60,7 +86,9 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
       const name = moduleName(path);
       const verdict = judge.judge(name, file.slice());
       const same =
-        !('errno' in verdict) && verdict.relocations === record.relocations && verdict.exports.map((e) => `${e.name} ${e.crc} ${e.gplonly} ${e.namespace}`).join() === record.exports;
+        !('errno' in verdict) &&
+        verdict.relocations === record.relocations &&
+        verdict.exports.map((e) => `${e.name} ${e.crc} ${e.gplonly} ${e.namespace}`).join() === record.exports;
       if (same) agreed++;
       else wrong.push(`${path}: ${'errno' in verdict ? verdict.reason : 'other exports or relocations'}`);
     }
@@ -69,7 +97,8 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
       const mutant = file.slice();
       const tables = new DataView(file.buffer).getUint32(40, true);
       const from = n % 3 === 0 ? tables : 0;
-      for (let k = 0; k < 1 + (n % 3); k++) mutant[from + Math.floor(random() * (file.length - from))] = Math.floor(random() * 256);
+      for (let k = 0; k < 1 + (n % 3); k++)
+        mutant[from + Math.floor(random() * (file.length - from))] = Math.floor(random() * 256);
       mutants++;
       if (!isProven(i, mutant.slice())) continue;
       provenMutants++;
@@ -85,7 +114,10 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
 function recordOf(link: Link, i: number): { readonly relocations: number; readonly exports: string } {
   const exports = link
     .exports(i)
-    .map(({ name, bits, crc, namespace }) => `${link.names.name(name)} ${crc >>> 0} ${(bits & 1) !== 0} ${link.names.name(namespace)}`)
+    .map(
+      ({ name, bits, crc, namespace }) =>
+        `${link.names.name(name)} ${crc >>> 0} ${(bits & 1) !== 0} ${link.names.name(namespace)}`,
+    )
     .join();
   return { relocations: link.field(i, RELOCATIONS), exports };
 }
@@ -98,4 +130,3 @@ function generator(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
-

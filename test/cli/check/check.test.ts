@@ -55,11 +55,19 @@ for (const jobs of ['1', '2'])
       t.is(found.errno, planted.errno, planted.module);
       t.is(found.cause, planted.cause, planted.module);
       t.regex([found.reason, ...found.symbols.map(({ near }) => near)].join('\n'), planted.tells, planted.module);
-      if (planted.symbol !== undefined) t.deepEqual(found.symbols.map(({ symbol }) => symbol), [planted.symbol], planted.module);
+      if (planted.symbol !== undefined)
+        t.deepEqual(
+          found.symbols.map(({ symbol }) => symbol),
+          [planted.symbol],
+          planted.module,
+        );
     }
     const log = (module: string): readonly string[] => failed.find((f) => f.module === module)!.log;
     t.deepEqual(log('missing'), ['missing: Unknown symbol wanted_fn (err -2)']);
-    t.deepEqual(log('othercrc'), ['othercrc: disagrees about version of symbol _printk', 'othercrc: Unknown symbol _printk (err -22)']);
+    t.deepEqual(log('othercrc'), [
+      'othercrc: disagrees about version of symbol _printk',
+      'othercrc: Unknown symbol _printk (err -22)',
+    ]);
     t.deepEqual(log('twice'), ['twice: exports duplicate symbol good_fn (owned by good)']);
     t.deepEqual(log('strange'), ['module: strange: Unknown rela relocation: 42']);
   });
@@ -74,8 +82,13 @@ test('a tree without faults: exit 0', async (t) => {
 /** Modules that a report says would not load. */
 const NAMED: Readonly<Record<string, (out: string) => string[]>> = {
   tap: (out) => Array.from(out.matchAll(/^not ok \d+ - (\w+)$/gm), ([, name]) => name!),
-  junit: (out) => Array.from(out.matchAll(/<testcase classname="[\w-]+" name="(\w+)" file="kernel\/\w+\.ko">\s*<failure/g), ([, name]) => name!),
-  github: (out) => Array.from(out.matchAll(/^::error file=kernel\/(\w+)\.ko,title=\w+%3A [^:]+::E\w+: /gm), ([, name]) => name!),
+  junit: (out) =>
+    Array.from(
+      out.matchAll(/<testcase classname="[\w-]+" name="(\w+)" file="kernel\/\w+\.ko">\s*<failure/g),
+      ([, name]) => name!,
+    ),
+  github: (out) =>
+    Array.from(out.matchAll(/^::error file=kernel\/(\w+)\.ko,title=\w+%3A [^:]+::E\w+: /gm), ([, name]) => name!),
 };
 for (const [reporter, named] of Object.entries(NAMED))
   test(`${reporter} names each of them once`, async (t) => {
@@ -84,7 +97,11 @@ for (const [reporter, named] of Object.entries(NAMED))
     t.is(err, '');
     t.deepEqual(named(out).toSorted(), PLANTED.map(({ module }) => module).toSorted());
     t.notRegex(out, STACK);
-    if (reporter === 'tap') t.regex(out, new RegExp(`^TAP version 14\n1\\.\\.${PLANTED.length + 1}\nnot ok 1 - 5 of 17 modules would load\n`));
+    if (reporter === 'tap')
+      t.regex(
+        out,
+        new RegExp(`^TAP version 14\n1\\.\\.${PLANTED.length + 1}\nnot ok 1 - 5 of 17 modules would load\n`),
+      );
     if (reporter === 'junit') t.regex(out, /<testsuites name="komulator check" tests="17" failures="12" errors="0"/);
   });
 
@@ -92,7 +109,10 @@ test('for people: grouped by cause, with who nearly provides it', async (t) => {
   const { code, out } = await komulator('check', tree, '--jobs', '1');
   t.is(code, 1);
   t.regex(out, /^nobody exports it\n {2}wanted_fn: nobody exports it; there is wanted_fn_v2\n {4}needed by missing$/m);
-  t.regex(out, /^GPL-only, and the module is not\n {2}gpl_only_fn: vmlinux exports it GPL-only\n {4}needed by closed$/m);
+  t.regex(
+    out,
+    /^GPL-only, and the module is not\n {2}gpl_only_fn: vmlinux exports it GPL-only\n {4}needed by closed$/m,
+  );
   t.regex(out, /^17 modules: 5 would load, 12 would not; \d+ relocations; [\d.]+ s$/m);
   for (const { module, tells } of PLANTED) {
     t.true(out.includes(module));
@@ -102,16 +122,30 @@ test('for people: grouped by cause, with who nearly provides it', async (t) => {
 });
 
 test('a module that needs one that does not load', async (t) => {
-  const files = { ...HEALTHY, 'kernel/lost.ko': moduleFile('lost', ['wanted_fn'], ['lost_fn']), 'kernel/after.ko': moduleFile('after', ['lost_fn']) };
+  const files = {
+    ...HEALTHY,
+    'kernel/lost.ko': moduleFile('lost', ['wanted_fn'], ['lost_fn']),
+    'kernel/after.ko': moduleFile('after', ['lost_fn']),
+  };
   const { failed, loaded } = await check(writeTree(join(dir, 'needs'), files), '--jobs', '1');
   t.is(loaded, 5);
-  t.like(failed.find(({ module }) => module === 'after'), { cause: 'dependency', errno: 'ENOENT', needs: ['lost'] });
-  t.like(failed.find(({ module }) => module === 'lost'), { cause: 'missing-symbol' });
+  t.like(
+    failed.find(({ module }) => module === 'after'),
+    { cause: 'dependency', errno: 'ENOENT', needs: ['lost'] },
+  );
+  t.like(
+    failed.find(({ module }) => module === 'lost'),
+    { cause: 'missing-symbol' },
+  );
 });
 
 test('who nearly provides a symbol: listed for a module that is not there, built in but not exported', async (t) => {
   const files = { 'a.ko': moduleFile('a', ['elsewhere_fn']), 'b.ko': moduleFile('b', ['hidden_fn']) };
-  const there = writeTree(join(dir, 'near'), files, `${symvers()}0x00000009\telsewhere_fn\tdrivers/absent\tEXPORT_SYMBOL\t\n`);
+  const there = writeTree(
+    join(dir, 'near'),
+    files,
+    `${symvers()}0x00000009\telsewhere_fn\tdrivers/absent\tEXPORT_SYMBOL\t\n`,
+  );
   writeFileSync(join(dir, 'System.map'), 'ffffffff81000000 T hidden_fn\n');
   const { failed } = await check(there, '--symbols', join(dir, 'System.map'), '--jobs', '1');
   const near = (module: string): string | undefined => failed.find((f) => f.module === module)?.symbols[0]?.near;
@@ -122,7 +156,12 @@ test('who nearly provides a symbol: listed for a module that is not there, built
 test('since which kernel a relocation type is handled', async (t) => {
   // R_RISCV_32_PCREL under 6.1.
   const { buildKo, minimalModule } = await import('../../../fixtures/build.ts');
-  const spec = minimalModule({ machine: 243, modinfo: { vermagic: '6.1.0-komulator SMP mod_unload modversions riscv', name: 'it' }, thisModule: { name: 'it' }, relocs: { '.text': [{ offset: 0, type: 57, symbol: '.text', addend: 0 }] } });
+  const spec = minimalModule({
+    machine: 243,
+    modinfo: { vermagic: '6.1.0-komulator SMP mod_unload modversions riscv', name: 'it' },
+    thisModule: { name: 'it' },
+    relocs: { '.text': [{ offset: 0, type: 57, symbol: '.text', addend: 0 }] },
+  });
   const there = writeTree(join(dir, 'riscv'), { 'it.ko': buildKo(spec).image });
   const { failed } = await check(there, '--jobs', '1');
   t.is(failed[0]?.cause, 'relocation-type');
@@ -148,9 +187,18 @@ test('a baseline accepts what is known, and tells what is gone', async (t) => {
 
 test('shards add up to the whole', async (t) => {
   const parts = await Promise.all([1, 2, 3].map((i) => check(tree, '--shard', `${i}/3`, '--jobs', '1')));
-  t.deepEqual(parts.flatMap(({ failed }) => failed.map(({ module }) => module)).toSorted(), PLANTED.map(({ module }) => module).toSorted());
-  t.is(parts.reduce((sum, { checked }) => sum + checked, 0), 17);
-  t.is(parts.reduce((sum, { loaded }) => sum + loaded, 0), 5);
+  t.deepEqual(
+    parts.flatMap(({ failed }) => failed.map(({ module }) => module)).toSorted(),
+    PLANTED.map(({ module }) => module).toSorted(),
+  );
+  t.is(
+    parts.reduce((sum, { checked }) => sum + checked, 0),
+    17,
+  );
+  t.is(
+    parts.reduce((sum, { loaded }) => sum + loaded, 0),
+    5,
+  );
 });
 
 test('packed in every way', async (t) => {
@@ -159,7 +207,13 @@ test('packed in every way', async (t) => {
     writeTree(join(dir, 'packed'), {
       'kernel/good.ko.gz': gzipSync(HEALTHY['kernel/good.ko']!),
       'kernel/room.ko.zst': zstdCompressSync(HEALTHY['kernel/room.ko']!),
-      ...(hasXz ? { 'kernel/user.ko.xz': xz(user), 'kernel/weak.ko.xz': xz(HEALTHY['kernel/weak.ko']!), 'kernel/own.ko.xz': xz(HEALTHY['kernel/own.ko']!) } : {}),
+      ...(hasXz
+        ? {
+            'kernel/user.ko.xz': xz(user),
+            'kernel/weak.ko.xz': xz(HEALTHY['kernel/weak.ko']!),
+            'kernel/own.ko.xz': xz(HEALTHY['kernel/own.ko']!),
+          }
+        : {}),
     }),
   );
   t.is(code, 0);
@@ -175,7 +229,12 @@ test('files that cannot be read are told of, and the rest is checked', async (t)
     'kernel/empty.ko': new Uint8Array(0),
     'kernel/noise.ko': Uint8Array.from({ length: 4000 }, (_, i) => (i * 7919) >> 3),
     'kernel/half.ko.gz': gzipSync(HEALTHY['kernel/good.ko']!).subarray(0, 200),
-    ...(hasXz ? { 'kernel/half1.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 300), 'kernel/half2.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 200) } : {}),
+    ...(hasXz
+      ? {
+          'kernel/half1.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 300),
+          'kernel/half2.ko.xz': xz(HEALTHY['kernel/good.ko']!).subarray(0, 200),
+        }
+      : {}),
   });
   symlinkSync('/nonexistent/x.ko', join(there, 'kernel/vanished.ko'));
   symlinkSync('/dev/zero', join(there, 'kernel/endless.ko'));
@@ -234,37 +293,58 @@ test('two builds beside each other', async (t) => {
   const now = writeTree(
     join(dir, 'now'),
     { ...HEALTHY, 'kernel/good.ko': moduleFile('good', ['_printk'], []), 'kernel/more.ko': moduleFile('more', []) },
-    symvers().replace(/^.*good_fn.*\n/m, '').replace('0x11111111', '0x12121212'),
+    symvers()
+      .replace(/^.*good_fn.*\n/m, '')
+      .replace('0x11111111', '0x12121212'),
   );
   const { code, out } = await komulator('check', '--diff', healthy, now, '--jobs', '1', '--json');
   t.is(code, 1);
-  const diff = JSON.parse(out) as { broken: Failed[]; added: string[]; removed: string[]; exports: { symbol: string; kind: string; users: string[] }[] };
+  const diff = JSON.parse(out) as {
+    broken: Failed[];
+    added: string[];
+    removed: string[];
+    exports: { symbol: string; kind: string; users: string[] }[];
+  };
   t.deepEqual(diff.added, ['more']);
   t.deepEqual(diff.removed, []);
   t.true(diff.broken.some(({ module }) => module === 'user'));
-  t.deepEqual(diff.exports.find(({ symbol }) => symbol === 'good_fn'), { symbol: 'good_fn', kind: 'gone', was: 'good', is: '', users: ['user'] } as never);
-  t.like(diff.exports.find(({ symbol }) => symbol === '_printk'), { kind: 'crc' });
+  t.deepEqual(
+    diff.exports.find(({ symbol }) => symbol === 'good_fn'),
+    { symbol: 'good_fn', kind: 'gone', was: 'good', is: '', users: ['user'] } as never,
+  );
+  t.like(
+    diff.exports.find(({ symbol }) => symbol === '_printk'),
+    { kind: 'crc' },
+  );
   const same = await komulator('check', '--diff', healthy, healthy, '--jobs', '1');
   t.is(same.code, 0);
 });
 
 test('a full disk, few file descriptors', (t) => {
-  const full = spawnSync('sh', ['-c', `"${process.execPath}" "${main}" check "${tree}" > /dev/full`], { encoding: 'utf8' });
+  const full = spawnSync('sh', ['-c', `"${process.execPath}" "${main}" check "${tree}" > /dev/full`], {
+    encoding: 'utf8',
+  });
   t.is(full.status, 2);
   t.regex(full.stderr, /^error: the output cannot be written: .*no space left on device/);
   t.notRegex(full.stderr, STACK);
   const output = spawnSync(process.execPath, [main, 'check', tree, '--output', '/dev/full'], { encoding: 'utf8' });
   t.is(output.status, 2);
   t.regex(output.stderr, /\/dev\/full: no space left on the device/);
-  const few = spawnSync('sh', ['-c', `ulimit -n 32; "${process.execPath}" "${main}" check "${tree}" --json`], { encoding: 'utf8' });
+  const few = spawnSync('sh', ['-c', `ulimit -n 32; "${process.execPath}" "${main}" check "${tree}" --json`], {
+    encoding: 'utf8',
+  });
   t.is(few.status, 1, few.stderr);
   t.is((JSON.parse(few.stdout) as CheckJson).failed.length, PLANTED.length);
 });
 
 test('Ctrl-C ends it with what has been done so far', async (t) => {
-  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`kernel/m${i}.ko.gz`, gzipSync(moduleFile(`m${i}`, ['_printk']))]));
+  const many = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, i) => [`kernel/m${i}.ko.gz`, gzipSync(moduleFile(`m${i}`, ['_printk']))]),
+  );
   const there = writeTree(join(dir, 'many'), many);
-  const child = spawn(process.execPath, [main, 'check', there, '--json', '--jobs', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, 'check', there, '--json', '--jobs', '1'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let out = '';
   child.stdout.on('data', (chunk) => (out += String(chunk)));
   const timer = setTimeout(() => child.kill('SIGINT'), 900);

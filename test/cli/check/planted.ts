@@ -1,7 +1,14 @@
 /** A tree of small modules for the fictional kernel, most of them with one fault each. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type KoSpec, ko, MODULE_LAYOUT_CRC, minimalModule, SHF_ALLOC, SHF_EXECINSTR } from '../../../fixtures/build.ts';
+import {
+  type KoSpec,
+  ko,
+  MODULE_LAYOUT_CRC,
+  minimalModule,
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+} from '../../../fixtures/build.ts';
 
 const text = { name: '.text', flags: SHF_ALLOC | SHF_EXECINSTR, align: 16, size: 32 };
 const CALL = 4;
@@ -25,7 +32,12 @@ const crcs = new Map<string, number>([
 ]);
 
 /** A module that calls `uses` and exports `exports`, whose __versions is right. */
-export function moduleFile(name: string, uses: readonly string[], exports: readonly string[] = [], more: Partial<KoSpec> = {}): Uint8Array {
+export function moduleFile(
+  name: string,
+  uses: readonly string[],
+  exports: readonly string[] = [],
+  more: Partial<KoSpec> = {},
+): Uint8Array {
   return ko(
     minimalModule({
       sections: [text],
@@ -33,7 +45,9 @@ export function moduleFile(name: string, uses: readonly string[], exports: reado
       relocs: { '.text': uses.map((symbol, i) => ({ offset: 1 + 5 * i, type: CALL, symbol, addend: -4 })) },
       symbols: exports.map((symbol) => ({ name: symbol, section: '.text', value: 0 })),
       versions: ['module_layout', ...uses].map((symbol) => [symbol, crcs.get(symbol) ?? 0x9999] as const),
-      ...(exports.length === 0 ? {} : { exports: exports.map((symbol) => ({ name: symbol, crc: crcs.get(symbol) ?? 1 })) }),
+      ...(exports.length === 0
+        ? {}
+        : { exports: exports.map((symbol) => ({ name: symbol, crc: crcs.get(symbol) ?? 1 })) }),
       ...more,
     }),
   );
@@ -78,21 +92,30 @@ export const PLANTED: readonly Planted[] = [
 
 export const symvers = (): string =>
   [
-    ...KERNEL.map(([crc, name, kind, ns]) => `0x${crc.toString(16).padStart(8, '0')}\t${name}\tvmlinux\t${kind}\t${ns}`),
+    ...KERNEL.map(
+      ([crc, name, kind, ns]) => `0x${crc.toString(16).padStart(8, '0')}\t${name}\tvmlinux\t${kind}\t${ns}`,
+    ),
     `0x${GOOD_CRC.toString(16)}\tgood_fn\tkernel/good\tEXPORT_SYMBOL\t`,
     '',
   ].join('\n');
 
 /** Writes a tree with its Module.symvers. */
-export function writeTree(dir: string, files: Readonly<Record<string, Uint8Array>>, text: string = symvers()): string {
+export function writeTree(
+  dir: string,
+  files: Readonly<Record<string, Uint8Array>>,
+  listed: string = symvers(),
+): string {
   for (const [path, bytes] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
     writeFileSync(join(dir, path), bytes);
   }
-  writeFileSync(join(dir, 'Module.symvers'), text);
+  writeFileSync(join(dir, 'Module.symvers'), listed);
   return dir;
 }
 
 /** The whole of it. */
 export const plantedTree = (dir: string): string =>
-  writeTree(dir, { ...HEALTHY, ...Object.fromEntries(PLANTED.map(({ module, file }) => [`kernel/${module}.ko`, file])) });
+  writeTree(dir, {
+    ...HEALTHY,
+    ...Object.fromEntries(PLANTED.map(({ module, file }) => [`kernel/${module}.ko`, file])),
+  });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { x86_64 } from '../../../arch/x86.ts';
 import { Judge } from '../../../cli/check/judge.ts';
 import { Link } from '../../../cli/check/link.ts';
@@ -31,19 +31,44 @@ class Both {
 
   constructor(text: string, others: readonly string[] = []) {
     const proof = proofTable(x86_64, '7.2');
-    const frame: Frame = { is64: true, little: true, e_machine: 62, version: '7.2', modversions: true, signed: false, proof };
+    const frame: Frame = {
+      is64: true,
+      little: true,
+      e_machine: 62,
+      version: '7.2',
+      modversions: true,
+      signed: false,
+      proof,
+    };
     const bytes = new TextEncoder().encode(text);
     this.scanner = new Scanner(frame, this.names, this.out);
     this.link = new Link(['it.ko', ...others], this.names, readSymvers(bytes, this.names), {
-      modversions: true, strictVersions: false, allowMissingNamespaces: false, inModuleNamespace: undefined,
+      modversions: true,
+      strictVersions: false,
+      allowMissingNamespaces: false,
+      inModuleNamespace: undefined,
     });
     this.vermagic = this.names.of(VERMAGIC_72);
     const rows = parseSymvers(text);
     this.judge = new Judge(
-      { arch: 'x86_64', order: 'little', version: '7.2', vendor: 'mainline', config: undefined, vermagic: VERMAGIC_72, structModuleSize: SIZE },
+      {
+        arch: 'x86_64',
+        order: 'little',
+        version: '7.2',
+        vendor: 'mainline',
+        config: undefined,
+        vermagic: VERMAGIC_72,
+        structModuleSize: SIZE,
+      },
       rows.filter(({ owner }) => owner === 'vmlinux'),
     );
-    this.judge.assume(others.map((path) => ({ name: path.slice(0, -3), proprietary: false, exports: rows.filter(({ owner }) => owner.endsWith(`/${path.slice(0, -3)}`)) })));
+    this.judge.assume(
+      others.map((path) => ({
+        name: path.slice(0, -3),
+        proprietary: false,
+        exports: rows.filter(({ owner }) => owner.endsWith(`/${path.slice(0, -3)}`)),
+      })),
+    );
   }
 
   /** Whether the check would take a module without asking insmod. */
@@ -54,8 +79,11 @@ class Both {
     this.link.ingest(record);
     const duplicates = this.link.provide(new Set());
     return (
-      record[at + DOUBT] === 0 && record[at + VERMAGIC] === this.vermagic && record[at + STRUCT_SIZE] === SIZE &&
-      !duplicates.has(0) && this.link.linked(0)
+      record[at + DOUBT] === 0 &&
+      record[at + VERMAGIC] === this.vermagic &&
+      record[at + STRUCT_SIZE] === SIZE &&
+      !duplicates.has(0) &&
+      this.link.linked(0)
     );
   }
 
@@ -124,8 +152,14 @@ test('both ends of what a relocation may be', (t) => {
   }
   const twice = ko(
     minimalModule({
-      thisModule: { name: 'it' }, sections: [text],
-      relocs: { '.text': [{ offset: 4, type: 2, symbol: '.text', addend: 0 }, { offset: 6, type: 2, symbol: '.text', addend: 0 }] },
+      thisModule: { name: 'it' },
+      sections: [text],
+      relocs: {
+        '.text': [
+          { offset: 4, type: 2, symbol: '.text', addend: 0 },
+          { offset: 6, type: 2, symbol: '.text', addend: 0 },
+        ],
+      },
     }),
   );
   t.regex(planted.refused(twice) ?? '', /not zero/);
@@ -142,7 +176,13 @@ test('what is proven of mutated modules is taken by insmod', (t) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: files.length }),
-      fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }), fc.oneof(fc.constantFrom(0, 1, 2, 4, 8, 0x7f, 0x80, 0xff), fc.nat(255))), { minLength: 1, maxLength: 4 }),
+      fc.array(
+        fc.tuple(
+          fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
+          fc.oneof(fc.constantFrom(0, 1, 2, 4, 8, 0x7f, 0x80, 0xff), fc.nat(255)),
+        ),
+        { minLength: 1, maxLength: 4 },
+      ),
       fc.boolean(),
       (which, bytes, table) => {
         const [both, source] = which === files.length ? [bundled, hello] : [planted, files[which]!];
@@ -168,8 +208,20 @@ test('what is proven of mutated modules is taken by insmod', (t) => {
 test('facts of a record', (t) => {
   const names = Names.create(1 << 12, 1 << 16);
   const out = new Words();
-  const frame: Frame = { is64: true, little: true, e_machine: 62, version: '7.2', modversions: true, signed: false, proof: proofTable(x86_64, '7.2') };
-  const at = new Scanner(frame, names, out).scan(5, new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])), true);
+  const frame: Frame = {
+    is64: true,
+    little: true,
+    e_machine: 62,
+    version: '7.2',
+    modversions: true,
+    signed: false,
+    proof: proofTable(x86_64, '7.2'),
+  };
+  const at = new Scanner(frame, names, out).scan(
+    5,
+    new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])),
+    true,
+  );
   t.is(out.words[at + DOUBT], 0);
   // Two, and module_layout.
   t.is(out.words[at + IMPORTS], 3);
