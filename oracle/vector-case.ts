@@ -63,9 +63,9 @@ export function expectOf(v: Pick<Vector, 'elf' | 'mem'>, outcome: PortOutcome): 
   for (const [index, bytes] of outcome.sections) sections[names[index] ?? `#${index}`] = toBase64(bytes);
   const extra: Record<string, string | { addr: string; data: string }> = {};
   for (const [name, bytes] of outcome.extra) {
-    const base = name === '#mem.text.head' ? (v.mem?.['text'] ?? v.mem?.['core'])?.base : undefined;
+    const head = name === '#mem.text.head' ? headOf(v) : undefined;
     const data = toBase64(bytes);
-    extra[name] = base === undefined ? data : { addr: base, data };
+    extra[head?.name ?? name] = head === undefined ? data : { addr: head.base, data };
   }
   return {
     ret,
@@ -76,6 +76,13 @@ export function expectOf(v: Pick<Vector, 'elf' | 'mem'>, outcome: PortOutcome): 
     sections,
     ...(outcome.extra.size === 0 ? {} : { extra }),
   };
+}
+
+/** The region that text is in: a kernel with two blobs has it in core. */
+function headOf({ mem }: Pick<Vector, 'mem'>): { readonly name: string; readonly base: string } | undefined {
+  const region = mem?.['core'] === undefined ? 'text' : 'core';
+  const base = mem?.[region]?.base;
+  return base === undefined ? undefined : { name: `#mem.${region}.head`, base };
 }
 
 /**
