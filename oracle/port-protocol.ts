@@ -64,8 +64,8 @@ const CAUGHT = 0x100;
 
 /** `sequence` is given back with the outcome. */
 export function packCase(c: PortCase, sequence: number): Uint8Array {
-  const size = 20 + 7 * 16 + 4 + c.places.size * 12 + 4 + c.symbols.size * 12 + 4 + c.elf.length;
-  const bytes = new Uint8Array(size);
+  const tables = 4 + c.places.size * 12 + 4 + c.symbols.size * 12;
+  const bytes = new Uint8Array(20 + portRegions.length * 16 + tables + 4 + c.elf.length);
   const view = new DataView(bytes.buffer);
   let at = 0;
   const u32 = (value: number): void => {
