@@ -22,7 +22,7 @@ import type { Frame } from './scan.ts';
 import { readSymvers, type Symvers } from './symvers.ts';
 import { Threads } from './threads.ts';
 import { Interrupt } from './interrupt.ts';
-import { moduleFiles, symversFor } from './tree.ts';
+import { type ModuleFiles, moduleFiles, symversFor } from './tree.ts';
 import { treeWarnings } from './warnings.ts';
 import { CONTROL_WORDS, DONE, type Job, type JudgeTables, NEXT, type Problem, STOP } from './work.ts';
 
@@ -47,6 +47,9 @@ export interface Checked {
   readonly names: readonly string[];
 }
 
+/** Modules that keep a thread busy for as long as it takes to start one. */
+const WORTH_A_THREAD = 150;
+
 /** How much more room names get when they did not fit. */
 const MORE = 16;
 
@@ -62,9 +65,11 @@ export async function runCheck(dir: string, options: RunOptions, io: Io): Promis
 
 async function runOnce(dir: string, options: RunOptions, io: Io, scale: number): Promise<Checked> {
   const begin = performance.now();
-  const threads = new Threads(options.jobs);
+  const files = moduleFiles(dir);
+  // A thread that finds nothing left to do has cost more than it did.
+  const threads = new Threads(Math.min(options.jobs, Math.ceil(files.paths.length / WORTH_A_THREAD)));
   try {
-    const check = await new Check(dir, options, io, threads, begin).prepare(scale);
+    const check = await new Check(files, options, io, threads, begin).prepare(scale);
     return await check.run();
   } finally {
     await threads.close();
@@ -98,12 +103,11 @@ class Check {
   private judged = 0;
   private builtIn: ReadonlySet<string> | undefined;
 
-  constructor(dir: string, options: RunOptions, io: Io, threads: Threads, begin: number) {
+  constructor(files: ModuleFiles, options: RunOptions, io: Io, threads: Threads, begin: number) {
     this.options = options;
     this.io = io;
     this.threads = threads;
     this.begin = begin;
-    const files = moduleFiles(dir);
     this.dir = files.dir;
     this.paths = files.paths;
     for (const text of files.unreadable) this.warnings.push({ kind: 'tree', module: '', text });

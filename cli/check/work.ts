@@ -128,41 +128,44 @@ export async function scanModules(
   const size = packed ? Math.min(Math.max(Math.ceil(paths.length / XZ_CHUNKS), CHUNK), XZ_MOST) : CHUNK;
   const xz = packed ? await import('./xz-batch.ts') : undefined;
   const unpacker = xz && new xz.XzReader();
-  for (;;) {
-    const from = Atomics.add(control, NEXT, size);
-    const end = Math.min(from + size, paths.length);
-    for (let i = from; i < end && Atomics.load(control, STOP) === 0; ) {
-      let batch = i;
-      while (batch < end && paths[batch]!.endsWith('.xz')) batch++;
-      if (unpacker !== undefined && batch > i + 1) {
-        const begin = i;
-        const files = paths.slice(i, batch).map((path) => `${dir}/${path}`);
-        const stops = async (): Promise<boolean> => {
-          Atomics.add(control, DONE, 1);
-          await breathe?.();
-          return Atomics.load(control, STOP) !== 0;
-        };
-        i += await unpacker.read(files, (n, bytes) => look(begin + n, bytes), stops);
-        if (i > begin) continue;
-      }
-      const path = paths[i]!;
-      if (path.endsWith('.ko')) {
-        // The plain case without a promise.
-        try {
-          const bytes = reader.read(`${dir}/${path}`);
-          look(i, bytes instanceof Uint8Array ? bytes : await bytes);
-        } catch (error) {
-          problems.push(problemOf(i, error));
+  try {
+    for (;;) {
+      const from = Atomics.add(control, NEXT, size);
+      const end = Math.min(from + size, paths.length);
+      for (let i = from; i < end && Atomics.load(control, STOP) === 0; ) {
+        let batch = i;
+        while (batch < end && paths[batch]!.endsWith('.xz')) batch++;
+        if (unpacker !== undefined && batch > i + 1) {
+          const begin = i;
+          const files = paths.slice(i, batch).map((path) => `${dir}/${path}`);
+          const stops = async (): Promise<boolean> => {
+            Atomics.add(control, DONE, 1);
+            await breathe?.();
+            return Atomics.load(control, STOP) !== 0;
+          };
+          i += await unpacker.read(files, (n, bytes) => look(begin + n, bytes), stops);
+          if (i > begin) continue;
         }
-      } else await readOne(i);
-      Atomics.add(control, DONE, 1);
-      i++;
+        const path = paths[i]!;
+        if (path.endsWith('.ko')) {
+          // The plain case without a promise.
+          try {
+            const bytes = reader.read(`${dir}/${path}`);
+            look(i, bytes instanceof Uint8Array ? bytes : await bytes);
+          } catch (error) {
+            problems.push(problemOf(i, error));
+          }
+        } else await readOne(i);
+        Atomics.add(control, DONE, 1);
+        i++;
+      }
+      if (out.length > ENOUGH) flush();
+      if (breathe !== undefined) await breathe();
+      if (from >= paths.length || Atomics.load(control, STOP) !== 0) break;
     }
-    if (out.length > ENOUGH) flush();
-    if (breathe !== undefined) await breathe();
-    if (from >= paths.length || Atomics.load(control, STOP) !== 0) break;
+  } finally {
+    unpacker?.close();
   }
-  unpacker?.close();
   flush();
 }
 

@@ -1,5 +1,4 @@
 /** One process that checks one tree and tells all of it: `node scripts/kernels/check-tree.ts DIR SYMVERS`. */
-import { writeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { graphText } from '../../cli/check/depmod.ts';
 import type { CheckResult } from '../../cli/check/findings.ts';
@@ -24,6 +23,5 @@ if (import.meta.main) {
     symbols: `${graphText('modules.symbols', checked)}\n`,
     peakKilobytes,
   };
-  const text = Buffer.from(JSON.stringify(tree));
-  for (let at = 0; at < text.length; ) at += writeSync(1, text, at);
+  process.stdout.write(JSON.stringify(tree));
 }
