@@ -694,6 +694,11 @@ void port_bug(void)
 
 #define CAUGHT 0x100
 
+void port_wild(void)
+{
+	crash(CAUGHT + 11);
+}
+
 static void on_signal(int number)
 {
 	if (!in_kernel)

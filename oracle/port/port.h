@@ -22,6 +22,8 @@ void port_catch(int number, void (*handler)(int));
 __attribute__((__noreturn__)) void port_main(void);
 /* What BUG() and panic() do: the case ends here. */
 __attribute__((__noreturn__)) void port_bug(void);
+/* An access that faults, or would but for chance. */
+__attribute__((__noreturn__)) void port_wild(void);
 void port_warn(void);
 /* `variant` of the case that runs: run-time capabilities of the CPU. */
 extern unsigned int port_variant;

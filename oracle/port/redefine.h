@@ -93,8 +93,20 @@ extern void *port_realloc(void *old, unsigned long size);
 #define cpus_have_const_cap(capability) (port_variant != 0)
 #endif
 
-#ifdef CONFIG_S390
-#include <asm/nospec-branch.h>
+#if defined(CONFIG_RISCV) && defined(CONFIG_32BIT)
+/*
+ * Hashed to 0 bits, a lone relocation's bucket is anywhere in 4 GiB, and a part of that is mapped, by chance another in
+ * every program. Here it never is, so that the case has one outcome. In 64 bits chance is small enough.
+ */
+#include <linux/hashtable.h>
+extern void __attribute__((noreturn)) port_wild(void);
+#undef hash_min
+#define hash_min(value, bits) \
+	({ \
+		if (!(bits)) \
+			port_wild(); \
+		sizeof(value) <= 4 ? hash_32(value, bits) : hash_long(value, bits); \
+	})
 #endif
 
 #endif
