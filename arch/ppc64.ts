@@ -89,19 +89,19 @@ function createStub(m: ModuleView, at: bigint, addr: bigint, name: string): bool
   const { little } = m.format;
   const put = (n: number, insn: number): void => stub.setUint32(4 * n, insn >>> 0, little);
   if (m.version !== '6.1' && at % 8n !== 0n) return say(m, 'Address of stub entry is not 8-byte aligned') ?? false;
-  const pcrel = isPcrel(m.config);
-  const far = (v: bigint): boolean => BigInt.asIntN(pcrel ? 34 : 32, v) !== v;
+  const prefixed = isPcrel(m.config);
+  const far = (v: bigint): boolean => BigInt.asIntN(prefixed ? 34 : 32, v) !== v;
   if (isFtraceCall(m, name)) {
-    const offset = BigInt.asIntN(64, addr - (pcrel ? KERNELBASE : KERNEL_TOC));
+    const offset = BigInt.asIntN(64, addr - (prefixed ? KERNELBASE : KERNEL_TOC));
     // ld r12, 16(r13), which is the kernel's TOC or base in the paca
-    const code = pcrel ? [0xe98d_0010, NOP, 0x0600_0000, 0x398c_0000] : [0xe98d_0010, 0x3d8c_0000, 0x398c_0000];
+    const code = prefixed ? [0xe98d_0010, NOP, 0x0600_0000, 0x398c_0000] : [0xe98d_0010, 0x3d8c_0000, 0x398c_0000];
     [...code, MTCTR_R12, BCTR].forEach((insn, n) => put(n, insn));
-    const base = pcrel ? '34-bit relative address' : 'kernel_toc';
+    const base = prefixed ? '34-bit relative address' : 'kernel_toc';
     if (far(offset)) return say(m, `Address of ${name} out of range of ${base}.`) ?? false;
-    const from = pcrel ? 2 : 1;
-    put(from, code[from]! | (pcrel ? h18(offset) : ha(offset)));
+    const from = prefixed ? 2 : 1;
+    put(from, code[from]! | (prefixed ? h18(offset) : ha(offset)));
     put(from + 1, code[from + 1]! | lo(offset));
-  } else if (pcrel) {
+  } else if (prefixed) {
     // pld r12, 32(pc)
     [0x0410_0000, 0xe580_0020, MTCTR_R12, BCTR].forEach((insn, n) => put(n, insn));
   } else {

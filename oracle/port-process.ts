@@ -6,8 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { type PortCase, PortProtocolError, packCase, type PortOutcome, unpackOutcome } from './port-protocol.ts';
 
-export type { PortCase, PortCrash, PortOutcome, PortRegion, PortStage } from './port-protocol.ts';
-export { portRegions, PortProtocolError } from './port-protocol.ts';
+export type { PortCase, PortOutcome } from './port-protocol.ts';
 
 export interface PortOptions {
   /** Program and arguments. */
