@@ -1,6 +1,7 @@
 /** modules.dep and modules.symbols as depmod writes them, and the graph for other programs. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HAS_CRC } from './records.ts';
 import type { Checked } from './run-check.ts';
 import { toJson } from '../io.ts';
 import { depmodOrder } from './graph.ts';
@@ -42,12 +43,20 @@ function buildOrder(paths: readonly string[], file: string): number[] {
   return all.toSorted((a, b) => (rankOf(a) === rankOf(b) ? a - b : rankOf(a) - rankOf(b)));
 }
 
-function modulesSymbols({ paths, link }: Checked): string {
+/**
+ * Without CRCs depmod takes every string of __ksymtab_strings for a symbol, and namespaces stand there as well; the module
+ * that it comes to last has the name.
+ */
+function modulesSymbols({ paths, link, result }: Checked): string {
   const lines = ['# Aliases for symbols, used by symbol_request().'];
-  paths.forEach((_, i) => {
-    for (const { name } of link.exports(i))
+  const namespaces = new Map<number, number>();
+  for (const i of buildOrder(paths, join(result.dir, 'modules.order'))) {
+    for (const { name, bits, namespace } of link.exports(i)) {
       if (link.providerOf(name) === i) lines.push(`alias symbol:${link.names.name(name)} ${link.name(i)}`);
-  });
+      if (namespace !== 0 && (bits & HAS_CRC) === 0) namespaces.set(namespace, i);
+    }
+  }
+  for (const [namespace, i] of namespaces) lines.push(`alias symbol:${link.names.name(namespace)} ${link.name(i)}`);
   return lines.join('\n');
 }
 
