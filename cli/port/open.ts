@@ -34,7 +34,7 @@ export interface OpenPort {
 
 /** The registry's architecture of a port: 'mips' of 'mipsel'. */
 const archNamed = (name: string): Arch | undefined =>
-  arches.find((a) => a.name === name) ??
+  arches.find((a) => a.name === (ports[name]?.reference ?? name)) ??
   arches.find((a) => a.name === name.replace(/(el|le|eb|be|32)$/, '')) ??
   arches.find((a) => a.backend === name);
 
@@ -66,6 +66,7 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     ...(options.arch.includes('mips64') && { form: 'RELA' }),
     ...(spec !== undefined && spec.variants.length > 0 && { variants: spec.variants }),
     ...(spec?.dp !== undefined && { dp: spec.dp }),
+    ...(spec?.told !== undefined && { config: spec.told }),
     ...(options.type !== undefined && { types: options.type.map((type) => typeNumber(arch, type)) }),
   };
   const again = [

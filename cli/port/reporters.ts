@@ -76,6 +76,17 @@ const shown = (text: string): string =>
 
 const seconds = (v: Verdict): string => `${(v.milliseconds / 1000).toFixed(1)} s`;
 
+/** Ways of one check behind its name: "signed: inside 3, low end 1; %4: passes 4". */
+function byCheck(ways: readonly string[]): string {
+  const checks = new Map<string, string[]>();
+  for (const way of ways) {
+    const at = way.indexOf(': ');
+    const check = way.slice(0, Math.max(at, 0));
+    checks.set(check, [...(checks.get(check) ?? []), at < 0 ? way : way.slice(at + 2)]);
+  }
+  return [...checks].map(([check, list]) => `${check === '' ? '' : `${check}: `}${list.join(', ')}`).join('; ');
+}
+
 /** Rows and what was reached of them. */
 function reachedLines({ verdict, rows }: Verified): string[] {
   const lines: string[] = [];
@@ -83,12 +94,12 @@ function reachedLines({ verdict, rows }: Verified): string[] {
   const width = Math.max(...rows.map((row) => row.name.length), 0);
   for (const row of rows) {
     const cases = verdict.reached.get(row.type) ?? 0;
-    const ways = [...(verdict.coverage.reached.get(row.name) ?? [])].map(([way, n]) => `${way} ${n}`).join(', ');
+    const ways = byCheck([...(verdict.coverage.reached.get(row.name) ?? [])].map(([way, n]) => `${way} ${n}`));
     lines.push(
       `  ${row.name.padEnd(width)}  ${cases === 0 ? 'never' : count(cases, 'case')}${row.action === 'refuse' ? ', refused by its type' : ''}${ways === '' ? '' : `; ${ways}`}`,
     );
     const never = cases === 0 ? undefined : missing.get(row.name);
-    if (never !== undefined) lines.push(`  ${''.padEnd(width)}  not reached: ${never.join(', ')}`);
+    if (never !== undefined) lines.push(`  ${''.padEnd(width)}  not reached: ${byCheck(never)}`);
   }
   return lines;
 }
