@@ -185,13 +185,14 @@ class Build {
 
   async #emulator(): Promise<readonly string[]> {
     if (this.options.emulator !== undefined) return this.options.emulator;
-    const { qemu, native } = this.spec;
+    const { qemu, cpu, native } = this.spec;
     if (native === process.arch && process.platform === 'linux') return [];
     const beside = join(dirname(this.cache), 'tools');
     for (const folder of [join(beside, 'qemu-user', 'bin'), ...(process.env['PATH'] ?? '').split(delimiter)]) {
       for (const name of [`${qemu}-static`, qemu]) {
         const path = join(folder, name);
-        if (isAbsolute(path) && (await exists(path, constants.X_OK))) return [path];
+        if (!isAbsolute(path) || !(await exists(path, constants.X_OK))) continue;
+        return cpu === undefined ? [path] : [path, '-cpu', cpu];
       }
     }
     throw new BuildError(`no emulator: neither ${qemu}-static nor ${qemu} is installed (Debian: qemu-user-static)`);

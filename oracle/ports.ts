@@ -31,9 +31,16 @@ export interface PortSpec {
   readonly libgcc: boolean;
   /** Undefined symbols that are data, with a size in bytes. All others that nobody defines are functions never called. */
   readonly data: Readonly<Record<string, number>>;
-  /** qemu-user's name; undefined: started as it is on this Node architecture. */
+  /** qemu-user's name. */
   readonly qemu: string;
+  /** -cpu of qemu-user, where its default is too old. */
+  readonly cpu: string | undefined;
+  /** Node's architecture that needs no emulator. */
   readonly native: NodeJS.Architecture | undefined;
+  /** Name in the registry of `arch/`, where it is not the port's. */
+  readonly reference: string | undefined;
+  /** What the reference is told about the configuration: `config` of a recorded case. */
+  readonly told: string | undefined;
   readonly word: 32 | 64;
   readonly little: boolean;
   /** Where generated cases may put a module: bases of free ranges of 16 MiB that the emulated user space has. */
@@ -54,7 +61,10 @@ const common = {
   link: [],
   libgcc: false,
   data: {},
+  cpu: undefined,
   native: undefined,
+  reference: undefined,
+  told: undefined,
   variants: [0],
   dp: undefined,
 } as const;
@@ -98,6 +108,32 @@ const powerpc = {
   arch: 'powerpc',
 } as const;
 
+const arm = {
+  ...common,
+  arch: 'arm',
+  defconfig: 'multi_v7_defconfig',
+  cross: 'arm-linux-gnueabi-',
+  package: 'gcc-arm-linux-gnueabi',
+  sources: words('arch/arm/kernel/module.c arch/arm/kernel/module-plts.c?ARM_MODULE_PLTS'),
+  libgcc: true,
+  qemu: 'qemu-arm',
+  word: 32,
+  little: true,
+  arenas: low,
+} as const;
+
+const ppc64le = {
+  ...powerpc,
+  defconfig: 'ppc64le_defconfig',
+  sources: words('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_64.c arch/powerpc/lib/code-patching.c'),
+  cross: 'powerpc64le-linux-gnu-',
+  package: 'gcc-powerpc64le-linux-gnu',
+  qemu: 'qemu-ppc64le',
+  word: 64,
+  little: true,
+  arenas: wide,
+} as const;
+
 export const ports: Readonly<Record<string, PortSpec>> = {
   riscv64: {
     ...riscv,
@@ -131,19 +167,12 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     arenas: [...wide, 0x3fff_f000_0000n],
     variants: [0, 1],
   },
-  arm: {
-    ...common,
-    arch: 'arm',
-    defconfig: 'multi_v7_defconfig',
-    config: words('-e ARM_MODULE_PLTS -d THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK'),
-    cross: 'arm-linux-gnueabi-',
-    package: 'gcc-arm-linux-gnueabi',
-    sources: words('arch/arm/kernel/module.c arch/arm/kernel/module-plts.c?ARM_MODULE_PLTS'),
-    libgcc: true,
-    qemu: 'qemu-arm',
-    word: 32,
-    little: true,
-    arenas: low,
+  arm: { ...arm, config: words('-e ARM_MODULE_PLTS -d THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK') },
+  'arm-thumb': {
+    ...arm,
+    config: words('-e ARM_MODULE_PLTS -e THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK'),
+    reference: 'arm',
+    told: 'thumb',
   },
   s390x: {
     ...common,
@@ -181,16 +210,16 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     word: 32,
     arenas: low,
   },
-  ppc64le: {
-    ...powerpc,
-    defconfig: 'ppc64le_defconfig',
-    sources: words('arch/powerpc/kernel/module.c arch/powerpc/kernel/module_64.c arch/powerpc/lib/code-patching.c'),
-    cross: 'powerpc64le-linux-gnu-',
-    package: 'gcc-powerpc64le-linux-gnu',
-    qemu: 'qemu-ppc64le',
-    word: 64,
-    little: true,
-    arenas: wide,
+  ppc64le,
+  // Kernels for nothing older than POWER10: prefixed instructions and no TOC.
+  'ppc64le-pcrel': {
+    ...ppc64le,
+    config: words(
+      '-d GENERIC_CPU -d POWER8_CPU -d POWER9_CPU -e POWER10_CPU -e PPC_KERNEL_PREFIXED -e PPC_KERNEL_PCREL',
+    ),
+    cpu: 'power10',
+    reference: 'ppc64le',
+    told: 'pcrel',
   },
   // The ABI of functions with descriptors, which is what big-endian kernels are still built with.
   ppc64: {
