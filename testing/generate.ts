@@ -57,6 +57,7 @@ export interface CaseRange {
 
 /** A case takes 0x80000 bytes from its base on. */
 const [TEXT, UNLIKELY, TABLES, DATA, TOC, INIT] = [0x1000n, 0x3000n, 0x8000n, 0x10000n, 0x12000n, 0x40000n];
+const FILLED = 0xc000n;
 /** The text section may lie across the end of a page. */
 const STARTS = [TEXT, TEXT, TEXT, 0x1fe0n];
 const [RX, RW] = [SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC | SHF_WRITE];
@@ -535,6 +536,10 @@ class Build {
     for (const name of hint.sections ?? []) {
       place[name] = hex(this.placeOf(name));
       sections.push({ name, flags: RW, align: 8, data: new Uint8Array(16) });
+    }
+    for (const [n, name] of (hint.filled?.[range.config ?? ''] ?? []).entries()) {
+      place[name] = hex(this.base + FILLED + BigInt(n) * 0x1000n);
+      sections.push({ name, type: SHT_NOBITS, flags: RW, align: 8, size: 1 });
     }
     const elf = ko({
       machine: machine?.e_machine ?? arch.e_machine[0]!,

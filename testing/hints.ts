@@ -47,6 +47,8 @@ export interface Hints {
   readonly others?: readonly number[];
   /** Sections without which a formula has no base. */
   readonly sections?: readonly string[];
+  /** `config` of a case → SHT_NOBITS sections that a kernel configured so fills. */
+  readonly filled?: Readonly<Record<string, readonly string[]>>;
   /** Bits of a second addend above the type in r_info. */
   readonly typeData?: Readonly<Record<string, number>>;
   /** The CPU reads words anywhere: places need no alignment. */
@@ -275,6 +277,7 @@ export const hints: Readonly<Record<string, Hints>> = {
     pointer: { section: '.toc', plus: 0x8000n },
     own: 15,
     sections: ['.toc'],
+    filled: { pcrel: ['.mygot'] },
     often: 4,
     words: { REL24: [0x4800_0001, 0x4800_0000], REL24_NOTOC: [0x4800_0001], ENTRY: [0] },
     recipes: [
