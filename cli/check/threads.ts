@@ -1,5 +1,6 @@
 /** The threads of a check: started early, so that they are there when the tree is known. */
-import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { getCompileCacheDir } from 'node:module';
+import { Worker } from 'node:worker_threads';
 import { type Found, type Job, type Judgement, judgeModules, type JudgeTables, scanModules } from './work.ts';
 import type { Order } from './worker.ts';
 
@@ -27,9 +28,12 @@ export class Threads {
   note: string | undefined;
 
   constructor(jobs: number) {
+    // A thread's own script is compiled before it could ask for the cache itself.
+    const cache = getCompileCacheDir();
+    const env = { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
     try {
       for (let n = 1; n < jobs; n++) {
-        const worker = new Worker(SCRIPT, { env: SHARE_ENV, trackUnmanagedFds: false });
+        const worker = new Worker(SCRIPT, { env, trackUnmanagedFds: false });
         const dies = (error?: unknown): void => {
           this.dead.add(worker);
           if (error instanceof Error) this.note ??= `a thread could not go on: ${error.message}`;

@@ -1,7 +1,7 @@
 /** What leads nowhere in a tree: soft dependencies and aliases. No module fails for it, but somebody meant something. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { moduleName, parseModulesBuiltin, parseSoftdep } from '../../loader/depend-files.ts';
+import { matchesAlias, moduleName, parseModulesBuiltin, parseSoftdep } from '../../loader/depend-files.ts';
 import type { Warning } from './findings.ts';
 import type { Link } from './link.ts';
 
@@ -40,8 +40,8 @@ export function treeWarnings(dir: string, link: Link, paths: readonly string[]):
     let end = list.indexOf('\n', at);
     if (end < 0) end = list.length;
     if (list.charCodeAt(at) === 97) {
-      const name = list.slice(list.lastIndexOf(' ', end - 1) + 1, end);
-      if (!modules.has(name) && !modules.has(moduleName(name))) gone.set(name, (gone.get(name) ?? 0) + 1);
+      const name = moduleName(list.slice(list.lastIndexOf(' ', end - 1) + 1, end));
+      if (!modules.has(name)) gone.set(name, (gone.get(name) ?? 0) + 1);
     }
     at = end + 1;
   }
@@ -54,27 +54,14 @@ export function treeWarnings(dir: string, link: Link, paths: readonly string[]):
   return warnings;
 }
 
-/** Whether an alias matches, found by exact text or by the patterns that have a star. */
+/** Whether an alias matches: by its text, or one of the few patterns that could mean a name and no device. */
 function aliasMatcher(alias: string, builtinModinfo: string): (name: string) => boolean {
-  const exact = new Set<string>();
-  const patterns: RegExp[] = [];
-  const add = (pattern: string): void => {
-    const normal = pattern.replaceAll('-', '_');
-    if (!/[*?[]/.test(normal)) exact.add(normal);
-    else if (!normal.includes(':'))
-      patterns.push(
-        new RegExp(
-          `^${normal
-            .replaceAll(/[.+^${}()|\\]/g, '\\$&')
-            .replaceAll('*', '.*')
-            .replaceAll('?', '.')}$`,
-        ),
-      );
-  };
-  for (const line of alias.split('\n')) if (line.startsWith('alias ')) add(line.slice(6, line.lastIndexOf(' ')));
-  for (const entry of builtinModinfo.split('\0')) {
-    const at = entry.indexOf('.alias=');
-    if (at > 0) add(entry.slice(at + 7));
-  }
-  return (name) => exact.has(name) || patterns.some((pattern) => pattern.test(name));
+  const [lines, entries] = [`\n${alias}`.replaceAll('-', '_'), builtinModinfo.replaceAll('-', '_')];
+  const patterns: string[] = [];
+  for (const [, pattern = ''] of lines.matchAll(/^alias ([^:\s]*[*?[][^:\s]*) /gm)) patterns.push(pattern);
+  for (const [, pattern = ''] of entries.matchAll(/\.alias=([^:\s\0]*[*?[][^:\s\0]*)\0/g)) patterns.push(pattern);
+  return (name) =>
+    lines.includes(`\nalias ${name} `) ||
+    entries.includes(`.alias=${name}\0`) ||
+    patterns.some((pattern) => matchesAlias(pattern, name));
 }

@@ -275,6 +275,29 @@ test('wrong use', async (t) => {
   }
 });
 
+test('soft dependencies and aliases that lead nowhere are told of, and fail nothing', async (t) => {
+  const softdep = 'pre: good drv-one crypto-xts other_one nothing_at_all post: built-in';
+  const there = writeTree(join(dir, 'nowhere-to-go'), {
+    ...HEALTHY,
+    'kernel/soft.ko': moduleFile('soft', ['_printk'], [], { modinfo: { name: 'soft', softdep } }),
+    'modules.alias': new TextEncoder().encode(
+      '# Aliases\nalias drv_* good\nalias crypto-xts good\nalias pci:v1* gone-driver\nalias pci:v2* gone_driver\n',
+    ),
+    'modules.builtin': new TextEncoder().encode('kernel/lib/built-in.ko\n'),
+    'modules.builtin.modinfo': new TextEncoder().encode('lib.alias=other-one\0lib.license=GPL\0'),
+  });
+  const { code, failed, warnings } = await check(there, '--jobs', '1');
+  t.is(code, 0);
+  t.deepEqual(failed, []);
+  t.deepEqual(
+    warnings.map(({ text }) => text),
+    [
+      'soft would like nothing_at_all (softdep), which is no module, alias or built-in driver',
+      'modules.alias has 2 aliases for gone_driver, which is not in the tree',
+    ],
+  );
+});
+
 test('the graph', async (t) => {
   const dep = await komulator('check', tree, '--graph', 'modules.dep', '--jobs', '1');
   t.regex(dep.out, /^kernel\/user\.ko: kernel\/good\.ko$/m);
