@@ -388,7 +388,9 @@ async function compileLine(folder: string, target: string): Promise<CompileLine>
 function machineFlags(flags: string): string[] {
   return flags
     .split(' ')
-    .filter((flag) => /^-(-target=|m(abi|arch|32|64|cpu|tune|be$|le$|big|little|el$|eb$)|E[BL]$|march)/.test(flag));
+    .filter((flag) =>
+      /^-(-target=|m(abi|arch|32|64|cpu|tune|be$|le$|b$|l$|big|little|el$|eb$)|E[BL]$|march)/.test(flag),
+    );
 }
 
 async function readConfig(path: string): Promise<Record<string, string>> {

@@ -174,6 +174,20 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     reference: 'arm',
     told: 'thumb',
   },
+  // Instructions stay little-endian (BE8), data are not.
+  armeb: {
+    ...arm,
+    config: words(
+      '-e ARM_MODULE_PLTS -d THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK -d CPU_LITTLE_ENDIAN -e CPU_BIG_ENDIAN',
+    ),
+    // Debian's libgcc is little-endian.
+    objects: words('lib/sort.o arch/arm/lib/lib1funcs.o'),
+    libgcc: false,
+    link: ['--be8'],
+    qemu: 'qemu-armeb',
+    little: false,
+    reference: 'arm',
+  },
   s390x: {
     ...common,
     arch: 's390',
@@ -432,8 +446,11 @@ export const ports: Readonly<Record<string, PortSpec>> = {
 /** Architectures of the kernel that cannot be built or run with what Debian has, and why. */
 export const withoutPort: Readonly<Record<string, string>> = {
   arc: 'qemu has no user-mode emulation of ARC',
+  arm64be: 'BROKEN in 7.2',
   csky: 'no compiler in Debian',
+  loongarch32: 'qemu-user emulates no 32-bit LoongArch',
   microblaze: 'no compiler in Debian',
   nios2: 'no compiler in Debian; the kernel and qemu have given it up',
+  sheb: "Debian's linker for SuperH knows little-endian files only",
   parisc64: 'qemu-user emulates no 64-bit PA-RISC',
 };
