@@ -93,6 +93,8 @@ class Check {
   private version!: Version;
   private vendor!: Vendor;
   private config: Config | undefined;
+  /** CONFIG_MODVERSIONS, by --config or the vermagic. */
+  private modversions = true;
   private symvers!: string;
   private job!: Job;
   private link!: Link;
@@ -141,6 +143,7 @@ class Check {
     const ids = 2 ** Math.ceil(Math.log2(bytes.length / 50 + paths.length * 4 + (1 << 13))) * scale;
     const names = Names.create(ids, ids * 40);
     const on = (name: string, otherwise: boolean): boolean => (this.config?.[name] ?? otherwise) === true;
+    this.modversions = on('MODVERSIONS', / modversions /.test(head.vermagic));
     const proof = this.config === undefined ? proofTable(this.arch, this.version) : undefined;
     const frame: Frame = {
       is64: head.is64,
@@ -148,7 +151,7 @@ class Check {
       e_machine: head.e_machine,
       version: this.version,
       proof,
-      modversions: on('MODVERSIONS', true),
+      modversions: this.modversions,
       signed: on('MODULE_SIG_FORCE', false) || on('LOCKDOWN', false),
     };
     const strictVersions = this.vendor === 'debian';
@@ -304,7 +307,7 @@ class Check {
       order: head.little ? ('little' as const) : ('big' as const),
       version,
       vendor,
-      config,
+      config: { ...config, MODVERSIONS: this.modversions },
       vermagic: head.vermagic,
       structModuleSize: head.structModuleSize,
     };

@@ -239,7 +239,8 @@ export class Scanner {
     why = this.versions() || why;
     const doubted = this.symbols();
     why ||= doubted;
-    why ||= this.layout();
+    const layout = this.layout();
+    why ||= layout;
     this.tail();
     const exports = this.exports();
     why ||= exports;
