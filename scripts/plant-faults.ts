@@ -22,13 +22,13 @@ const next = (digits: string, by: number): string =>
 
 /** What can go wrong in a line of C, with the part that it goes wrong in. */
 const mistakes: readonly (readonly [name: string, at: RegExp, wrong: (...found: string[]) => string])[] = [
-  ['range off by one', /(?<=[<>]=? *)(0x[0-9a-f]+|\d+)\b/, (_, n) => next(n!, 1)],
+  ['range off by one', /(?<=[<>]=? *)(0x[0-9a-f]+|\d+)\b/, (_, n) => next(n, 1)],
   ['range off by one', /(?<= )<(?= )/, () => '<='],
   ['range off by one', /(?<= )>=(?= )/, () => '>'],
-  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => next(n!, -1)],
-  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => `0x${(BigInt(n!) >> 1n).toString(16)}`],
-  ['shifted too far', /(?<=>> *)(\d+)\b/, (_, n) => next(n!, 1)],
-  ['shifted too far', /(?<=<< *)(\d+)\b/, (_, n) => next(n!, 1)],
+  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => next(n, -1)],
+  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => `0x${(BigInt(n) >> 1n).toString(16)}`],
+  ['shifted too far', /(?<=>> *)(\d+)\b/, (_, n) => next(n, 1)],
+  ['shifted too far', /(?<=<< *)(\d+)\b/, (_, n) => next(n, 1)],
   ['no sign extension', /\(s(8|16|32|64)\)/, (_, n) => `(u${n})`],
   ['PC forgotten', / - \(?(?:Elf_Addr\)|\(?unsigned long\)|\(?u(?:32|64)\))?(location|loc|place)\b\)?/, () => ''],
   ['addend forgotten', / \+ rel(?:a?)(?:\[i\]\.|->)r_addend/, () => ''],
@@ -46,6 +46,8 @@ interface Fault {
   readonly source: string;
 }
 
+const withoutComments = (line: string): string => line.replace(/\/\*.*?(\*\/|$)/g, '').trim();
+
 /** Every fault that these files can have. */
 function faultsOf(file: string): Fault[] {
   const lines = readFileSync(join(tree!, file), 'utf8').split('\n');
@@ -53,7 +55,7 @@ function faultsOf(file: string): Fault[] {
     if (/^\s*(\*|\/\*|\/\/|#|pr_|printk)|for \(/.test(line)) return [];
     return mistakes.flatMap(([name, at, wrong]) => {
       const text = line.replace(at, wrong);
-      if (text === line) return [];
+      if (withoutComments(text) === withoutComments(line)) return [];
       const source = [...lines.slice(0, i), text, ...lines.slice(i + 1)].join('\n');
       return [{ file, line: i + 1, name, text: text.trim(), source }];
     });
