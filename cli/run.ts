@@ -6,6 +6,7 @@ import { type Exit, exit, type Io, toJson } from './io.ts';
 import type { ArchOptions } from './arch.ts';
 import type { CheckOptions } from './check.ts';
 import type { ExplainOptions } from './explain.ts';
+import type { ExploreOptions } from './explore.ts';
 import type { LayoutOptions } from './layout.ts';
 import type { LoadOptions } from './load.ts';
 import { portCommands } from './port/commands.ts';
@@ -168,6 +169,24 @@ Example:
     )
     .action((files: string[], options: LayoutOptions) =>
       done(import('./layout.ts').then((m) => m.layout(files, options, io))),
+    );
+
+  subcommand(top, 'explore')
+    .description("every interleaving of a scenario's threads, and the shortest one that breaks something")
+    .argument('<scenario.json>', 'modules and threads, and what they do (docs/history.md)')
+    .addOption(kernelOption("default, the scenario's own, or the newest"))
+    .option('--states <n>', 'how many states to look at at most; default, 100000')
+    .option('--schedule <moves>', 'follow this schedule instead: names of threads, separated by commas')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `${EXITS}
+
+Example:
+  $ komulator explore fixtures/scenarios/rcu-callback.json`,
+    )
+    .action((file: string, options: ExploreOptions) =>
+      done(import('./explore.ts').then((m) => m.exploreScenario(file, options, io))),
     );
 
   subcommand(top, 'arch')

@@ -12,6 +12,8 @@ export class Thread<T = unknown> {
   readonly name: string;
   /** The step it has done last, or sleeps in. */
   step = 'start';
+  /** Steps it has done; sleeps are none. */
+  done = 0;
   /** Set while it sleeps. */
   wait: Wait | undefined;
   /** How it ended. */
@@ -39,6 +41,7 @@ export class Thread<T = unknown> {
       }
       this.step = next.value.step;
       this.wait = next.value.wait;
+      if (this.wait === undefined) this.done++;
     } catch (error) {
       this.wait = undefined;
       this.outcome = { error };

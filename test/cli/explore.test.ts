@@ -1,0 +1,63 @@
+/** `komulator explore`: what it prints, what it exits with, and schedules that are followed again. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { komulator } from './captured.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'komulator-explore-'));
+test.after.always(() => rmSync(dir, { recursive: true, force: true }));
+const scenario = (name: string): string =>
+  fileURLToPath(new URL(`../../fixtures/scenarios/${name}.json`, import.meta.url));
+
+test('a scenario that breaks: what, the timeline, and the schedule', async (t) => {
+  const { code, out } = await komulator('explore', scenario('rcu-callback'));
+  t.is(code, 1);
+  const lines = out.trimEnd().split('\n');
+  t.regex(lines[0]!, /\(7\.2\)$/);
+  t.is(lines[1], 'use after free: a callback of filter is called, and filter was freed by admin in unload filter');
+  t.regex(out, /^ {2}admin {2}do_init_module +filter LIVE 0$/m);
+  const schedule = /^again: --schedule (\S+)$/m.exec(out)?.[1] ?? '';
+  const again = await komulator('explore', scenario('rcu-callback'), '--schedule', schedule);
+  t.is(again.code, 0);
+  t.true(out.includes(again.out));
+  const short = await komulator('explore', scenario('rcu-callback'), '--schedule', 'admin,admin', '--json');
+  t.deepEqual((JSON.parse(short.out) as { timeline: unknown }).timeline, [
+    { thread: 'admin', step: 'early_mod_check', modules: [] },
+    { thread: 'admin', step: 'add_unformed_module', modules: ['filter UNFORMED -1'] },
+  ]);
+});
+
+test('a scenario that does not, on a kernel of choice, and as JSON', async (t) => {
+  const { code, out } = await komulator('explore', scenario('rcu-barrier'), '--kernel', '6.1');
+  t.is(code, 0);
+  t.regex(out, /\(6\.1\)\nnothing breaks: \d+ states, \d+ schedules, \d+ moves\n$/);
+  const json = await komulator('explore', scenario('rcu-callback'), '--json');
+  const found = JSON.parse(json.out) as { violation: { schedule: string[] }; schedules: string; exhausted: boolean };
+  t.is(json.code, 1);
+  t.is(found.violation.schedule.at(-1), 'rcu');
+  t.false(found.exhausted);
+  t.regex(found.schedules, /^\d+$/);
+});
+
+test('too large for the states allowed: says so, and is no success', async (t) => {
+  const { code, out } = await komulator('explore', scenario('three-by-three'), '--states', '50');
+  t.is(code, 1);
+  t.regex(out, /nothing has broken in 50 states, .*, and there are more: give more --states/);
+});
+
+test('wrong use', async (t) => {
+  const bad = join(dir, 'bad.json');
+  writeFileSync(bad, '{"modules":{},"threads":{"a":["load m"]}}');
+  for (const [args, message] of [
+    [[bad], /bad\.json: thread a: "load m": the scenario has no module m/],
+    [[join(dir, 'none.json')], /none\.json.*no such file/],
+    [[scenario('open'), '--states', '0'], /--states is a number above 0/],
+    [[scenario('open'), '--schedule', 'nobody'], /nobody cannot go on/],
+  ] as const) {
+    const { code, err } = await komulator('explore', ...args);
+    t.is(code, 2);
+    t.regex(err, message);
+  }
+});
