@@ -78,8 +78,8 @@ interface Group {
   readonly symbol: number;
   readonly share: number;
   readonly word: number;
-  /** 0: the first part of a recipe alone; 1: the last. */
-  readonly parts: number;
+  /** 0 leaves that part of a recipe out. */
+  readonly keeps: readonly number[];
 }
 
 interface Made {
@@ -91,6 +91,7 @@ interface Made {
   readonly start: number;
 }
 
+const keep = fc.integer({ min: 0, max: 31 });
 const group: fc.Arbitrary<Group> = fc.record({
   kind: fc.integer({ min: 0, max: 9 }),
   pick: fc.integer({ min: 0, max: 0xffff }),
@@ -103,7 +104,7 @@ const group: fc.Arbitrary<Group> = fc.record({
   symbol: fc.integer({ min: 0, max: 59 }),
   share: fc.integer({ min: 0, max: 6 }),
   word: fc.integer({ min: 0, max: 0xff }),
-  parts: fc.integer({ min: 0, max: 19 }),
+  keeps: fc.tuple(keep, keep, keep, keep, keep),
 });
 
 /** Generated cases; shrinks to few relocations, small values and zero words. */
@@ -282,7 +283,7 @@ class Build {
     if (recipe === undefined) this.putWord(s, g, start, rows[0]);
     const letters = new Map<string, { readonly name: string; readonly A: bigint }>();
     parts.forEach((part, i) => {
-      if ((g.parts === 0 && i > 0) || (g.parts === 1 && i < parts.length - 1)) return;
+      if (recipe !== undefined && g.keeps[i] === 0) return;
       const at = start + (part.at ?? 0);
       const type = types[i]!;
       s.relocs.push(
@@ -399,7 +400,7 @@ class Build {
           A: t.rela ? 0n : A,
         }
       : this.symbolValue(g, which, A, given !== undefined, shape, P);
-    const name = 'name' in made ? made.name : this.symbol(g, which, made.S);
+    const name = 'name' in made ? made.name : this.symbol(g, which, made.S, row);
     const S = this.valueOfSymbol(name, made.S);
     // What lies in the module has the address it has; the addend makes up for it.
     const addend = t.rela && given === undefined && S !== undefined ? made.A + made.S - S : made.A;
@@ -463,7 +464,7 @@ class Build {
   }
 
   /** A new symbol that comes to S if it can. */
-  private symbol(g: Group, which: string, S: bigint): string {
+  private symbol(g: Group, which: string, S: bigint, row: Howto | undefined): string {
     const { symbol, a, b } = g;
     const type = (which === 'a' ? a.which : b.which) % 2 === 1 ? STT_FUNC : 0;
     const others = this.t.hints.others ?? [];
@@ -481,7 +482,8 @@ class Build {
       const known = this.symbols.find((x) => x.type === STT_SECTION && x.section === section);
       return known?.name ?? this.define({ type: STT_SECTION, bind: STB_LOCAL, section, value: 0 });
     }
-    if (symbol >= 49 && symbol < 53) return this.define({ type, other, section: SHN_ABS, value: S });
+    const defined = symbol < 30 && row !== undefined && this.t.hints.defined?.test(shortName(row)) === true;
+    if (defined || (symbol >= 49 && symbol < 53)) return this.define({ type, other, section: SHN_ABS, value: S });
     if (symbol === 53 || symbol === 54) return this.define({ type, bind: STB_WEAK });
     if (symbol === 55 && a.low % 4 === 1) return this.define({ section: SHN_COMMON, value: 8 });
     if (symbol === 56 && a.low % 4 === 1) return this.define({});

@@ -43,6 +43,8 @@ export interface Hints {
   readonly addends?: Readonly<Record<string, readonly number[]>>;
   /** Of 40 symbols from outside, so many are the module's own data instead: a handler reads what is there. */
   readonly own?: number;
+  /** Rows that take only defined symbols: most are absolute then. */
+  readonly defined?: RegExp;
   /** Values of st_other with a meaning. */
   readonly others?: readonly number[];
   /** Sections without which a formula has no base. */
@@ -258,6 +260,7 @@ export const hints: Readonly<Record<string, Hints>> = {
   },
   alpha: {
     others: [0x88, 0x80],
+    defined: /^BRSGP/,
     addends: { GPDISP: [4, 8, 6] },
     pointer: { section: '.got', plus: 0x8000n },
     recipes: [
