@@ -163,6 +163,12 @@ interface Handle {
 
 interface Player {
   readonly name: string;
+  /** Number of the operation it is at, or comes to next. */
+  at: number;
+  /** Steps it had done when that began. */
+  from: number;
+  /** Between two operations nothing is left of how the last one went but what it did. */
+  between: boolean;
   readonly handles: Map<string, Handle>;
   /** References taken by get and symbol_get. */
   readonly held: Map<string, number>;
@@ -202,10 +208,13 @@ class ScenarioWorld implements World {
         },
       ],
       config: { MODULE_SIG: false },
+      retainMemory: false,
     });
     this.players = Object.keys(scenario.threads).map((name) => ({
       name,
-      begun: 0,
+      at: 0,
+      from: 0,
+      between: true,
       handles: new Map(),
       held: new Map(),
     }));
@@ -239,12 +248,15 @@ class ScenarioWorld implements World {
     return JSON.stringify([
       kernel.modules.map((m) => [m.name, m.state, m.refcnt, Array.from(m.sources, ({ name }) => name), this.isGone(m)]),
       this.threads.map((t) => [
-        t.step,
-        this.daemons.has(t) ? 0 : t.done,
         t.outcome !== undefined,
         t.wait !== undefined,
         t.isRunnable,
+        this.daemons.has(t) && t.step,
       ]),
+      this.players.map((p) => {
+        const { step, done } = this.threadOf(p);
+        return [p.at, p.between || [step, done - p.from]];
+      }),
       this.players.map((p) => [[...p.handles].map(([d, h]) => [d, this.tag(h.owner), h.counted]), [...p.held]]),
       [...this.registry].map(([device, m]) => [device, this.tag(m)]),
       this.callbacks.map((m) => this.tag(m)),
@@ -276,13 +288,22 @@ class ScenarioWorld implements World {
   }
 
   private *script(p: Player, ops: readonly string[]): Generator<ThreadStep, void, Wake> {
-    for (const op of ops) {
+    for (const [at, op] of ops.entries()) {
+      p.at = at;
+      p.from = this.threadOf(p).done;
+      p.between = false;
       const [verb = '', name = ''] = op.split(' ');
       const said = yield* this.operation(p, verb, name, op);
       // A load has given its last step itself.
-      if (said !== undefined || (verb !== 'load' && verb !== 'finit'))
-        yield { step: said === undefined ? op : `${op}: ${said}` };
+      if (said === undefined && (verb === 'load' || verb === 'finit')) continue;
+      p.at = at + 1;
+      p.between = true;
+      yield { step: said === undefined ? op : `${op}: ${said}` };
     }
+  }
+
+  private threadOf({ name }: Player): Thread {
+    return this.threads.find((thread) => thread.name === name)!;
   }
 
   /** One operation of a thread; an errno or a word where it did not do what it should. */
