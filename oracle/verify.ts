@@ -164,7 +164,12 @@ interface Asked {
 }
 
 /** Asks both at once. Traced, the reference interprets its rows; otherwise it runs its compiled loop. */
-async function askAll(port: Answering, given: readonly Vector[], traced: boolean, coverage?: Coverage): Promise<Asked[]> {
+async function askAll(
+  port: Answering,
+  given: readonly Vector[],
+  traced: boolean,
+  coverage?: Coverage,
+): Promise<Asked[]> {
   const packed = given.map(portCaseOf);
   const answers = answersOf(port, packed);
   // The port works while the reference does; if it fails, that is told below.
