@@ -154,7 +154,10 @@ const signedAdrp: Check = { ...signed, passes: (v, row, r) => forbidden(r.module
 /** With the erratum worked around, and without. */
 const adrp = (type: number, check: Check, worked: Check): readonly Row[] => [
   howto(type, pagerel, ADRP, check, { needs: { config: 'no ARM64_WORKAROUND_843419', when: (c) => !erratumIn(c) } }),
-  howto(type, pagerel, ADRP, worked, { needs: { config: 'ARM64_WORKAROUND_843419', when: erratumIn }, write: writeAdrp }),
+  howto(type, pagerel, ADRP, worked, {
+    needs: { config: 'ARM64_WORKAROUND_843419', when: erratumIn },
+    write: writeAdrp,
+  }),
 ];
 
 /** Symbol numbers are not checked; what lies behind the table is unknown. */
@@ -310,7 +313,8 @@ export const arm64: Arch = defineArch({
     const kernel = version === '6.1' ? 0xffff_8000_0800_0000n : 0xffff_8000_8000_0000n;
     const end = kernel + 0x200_0000n;
     const start = end - 0x800_0000n;
-    const fallback = version === '6.1' ? ([end, start + 0x8000_0000n] as const) : ([end - 0x8000_0000n, start] as const);
+    const fallback =
+      version === '6.1' ? ([end, start + 0x8000_0000n] as const) : ([end - 0x8000_0000n, start] as const);
     return { text: [start, kernel], fallback, kernel };
   },
 });

@@ -10,7 +10,10 @@ import type { Module } from './module.ts';
 
 /** module_frob_arch_sections() */
 export function frobArchSections(load: Loading, m: Module): void {
-  load.asking(() => 'C65', () => m.kernel.arch.frobSections?.(m));
+  load.asking(
+    () => 'C65',
+    () => m.kernel.arch.frobSections?.(m),
+  );
 }
 
 /** module_enforce_rwx_sections(): looks at every section, SHF_ALLOC or not. */
@@ -19,7 +22,12 @@ export function enforceRwxSections(load: Loading, m: Module): void {
   const wx = SHF_WRITE | SHF_EXECINSTR;
   const bad = m.sections.find((s) => (s.sh_flags & wx) === wx);
   if (bad)
-    throw load.fail('ENOEXEC', 'C66', `${m.name}: section ${bad.name} (index ${bad.index}) has invalid WRITE|EXEC flags`, `${bad.name} is writable and executable`);
+    throw load.fail(
+      'ENOEXEC',
+      'C66',
+      `${m.name}: section ${bad.name} (index ${bad.index}) has invalid WRITE|EXEC flags`,
+      `${bad.name} is writable and executable`,
+    );
 }
 
 /** The per-CPU section is allocated apart; module_mark_ro_after_init(). */
@@ -38,7 +46,8 @@ export function markSections(m: Module, info: LoadInfo): void {
   }
 }
 
-const isText = (region: Region): boolean => region === 'text' || region === 'init_text' || region === 'core' || region === 'init';
+const isText = (region: Region): boolean =>
+  region === 'text' || region === 'init_text' || region === 'core' || region === 'init';
 
 /** layout_sections(), layout_symtab() and move_module(). */
 export function layoutAndMove(load: Loading, m: Module): void {
@@ -68,7 +77,12 @@ function allocate(load: Loading, m: Module, sizes: ReadonlyMap<Region, number>):
     const base = from(isText(region) ? text : data) ?? (fallback && from(fallback));
     if (base === undefined) {
       freeMemory(m);
-      throw load.fail('ENOMEM', 'C67', m.version === '6.1' ? undefined : 'execmem: unable to allocate memory', `no ${size} free bytes for ${region} in the module area`);
+      throw load.fail(
+        'ENOMEM',
+        'C67',
+        m.version === '6.1' ? undefined : 'execmem: unable to allocate memory',
+        `no ${size} free bytes for ${region} in the module area`,
+      );
     }
     m.memory[region] = { base, size, bytes: new Uint8Array(size) };
   }
@@ -95,7 +109,12 @@ function moveModule(load: Loading, m: Module, place: Readonly<Record<string, big
 
 /** Nothing checks what move_module() copies: of SHT_NULL not where it lies, and not that the sizes did not wrap. */
 function wild(load: Loading, what: string): LoadError {
-  return LoadError.from(crashes('signal 11', what), { check: 'C69', log: [], step: load.step, module: load.info.name ?? '' });
+  return LoadError.from(crashes('signal 11', what), {
+    check: 'C69',
+    log: [],
+    step: load.step,
+    module: load.info.name ?? '',
+  });
 }
 
 /** free_mod_mem(): MOD_DATA, where struct module lies, goes last. */
@@ -120,7 +139,12 @@ export function percpuModalloc(load: Loading, m: Module): void {
   }
   const cookie = load.options.place?.[s.name] ?? kernel.percpu.alloc(s.sh_size, alignment);
   if (cookie === undefined)
-    throw load.fail('ENOMEM', 'C71', `${m.name}: Could not allocate ${sh_size} bytes percpu data`, 'the per-CPU space reserved for modules is used up, or no size and alignment for it');
+    throw load.fail(
+      'ENOMEM',
+      'C71',
+      `${m.name}: Could not allocate ${sh_size} bytes percpu data`,
+      'the per-CPU space reserved for modules is used up, or no size and alignment for it',
+    );
   m.percpu = { cookie, size: s.sh_size };
 }
 
@@ -129,4 +153,3 @@ export function percpuModfree(m: Module): void {
   if (m.percpu) m.kernel.percpu.free(m.percpu.cookie);
   m.percpu = undefined;
 }
-

@@ -5,7 +5,11 @@ import type { Loading } from './loading.ts';
 import { sameMagic } from './modinfo.ts';
 import { stripSignature } from './signature.ts';
 import { findSymbol } from './symbols.ts';
-import { MODULE_INIT_COMPRESSED_FILE, MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC } from './validate.ts';
+import {
+  MODULE_INIT_COMPRESSED_FILE,
+  MODULE_INIT_IGNORE_MODVERSIONS,
+  MODULE_INIT_IGNORE_VERMAGIC,
+} from './validate.ts';
 import { SymbolVersions } from './versions.ts';
 
 /**
@@ -16,13 +20,20 @@ import { SymbolVersions } from './versions.ts';
  */
 export function checkCall(load: Loading): void {
   const { info, kernel, options } = load;
-  if (kernel.modulesDisabled) throw load.fail('EPERM', 'C01', undefined, 'kernel.modules_disabled is set, and stays so until the next boot');
+  if (kernel.modulesDisabled)
+    throw load.fail('EPERM', 'C01', undefined, 'kernel.modules_disabled is set, and stays so until the next boot');
   if (options.call === 'init_module') {
     if (!holdsEhdr(info)) throw load.fail('ENOEXEC', 'C18', undefined, 'the image is shorter than an ELF header');
     return;
   }
   const known = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE;
-  if ((load.flags & ~known) !== 0) throw load.fail('EINVAL', 'C02', undefined, `finit_module() knows no flags 0x${(load.flags & ~known).toString(16)}`);
+  if ((load.flags & ~known) !== 0)
+    throw load.fail(
+      'EINVAL',
+      'C02',
+      undefined,
+      `finit_module() knows no flags 0x${(load.flags & ~known).toString(16)}`,
+    );
   if (info.len === 0) throw load.fail('EINVAL', 'C07', undefined, 'the file is empty');
 }
 
@@ -45,15 +56,31 @@ export function moduleSigCheck(load: Loading): boolean {
     info.len = len;
     load.signature = signature;
     if (error !== undefined) {
-      if (!error.soft) throw load.fail(error.errno, error.check, error.log, 'the appended signature is malformed: the file is damaged or was cut');
+      if (!error.soft)
+        throw load.fail(
+          error.errno,
+          error.check,
+          error.log,
+          'the appended signature is malformed: the file is damaged or was cut',
+        );
       if (error.log !== undefined) load.say(error.log);
       reason = 'module with unsupported crypto';
     } else if (signature !== undefined) return true;
   }
   if (kernel.switch('MODULE_SIG_FORCE'))
-    throw load.fail('EKEYREJECTED', 'C27', `Loading of ${reason} is rejected`, 'this kernel only loads modules signed with a key it knows (module.sig_enforce)');
+    throw load.fail(
+      'EKEYREJECTED',
+      'C27',
+      `Loading of ${reason} is rejected`,
+      'this kernel only loads modules signed with a key it knows (module.sig_enforce)',
+    );
   if (kernel.switch('LOCKDOWN'))
-    throw load.fail('EPERM', 'C28', `Lockdown: ${COMM}: unsigned module loading is restricted; see man kernel_lockdown.7`, 'this kernel is locked down (secure boot?) and loads only signed modules');
+    throw load.fail(
+      'EPERM',
+      'C28',
+      `Lockdown: ${COMM}: unsigned module loading is restricted; see man kernel_lockdown.7`,
+      'this kernel is locked down (secure boot?) and loads only signed modules',
+    );
   return false;
 }
 
@@ -61,7 +88,12 @@ export function moduleSigCheck(load: Loading): boolean {
 export function checkBlacklist(load: Loading): void {
   const { kernel, info } = load;
   if (info.name !== undefined && kernel.blacklist.has(info.name))
-    throw load.fail('EPERM', 'C57', `Module ${info.name} is blacklisted`, 'module_blacklist= on the kernel command line names it');
+    throw load.fail(
+      'EPERM',
+      'C57',
+      `Module ${info.name} is blacklisted`,
+      'module_blacklist= on the kernel command line names it',
+    );
 }
 
 /** rewrite_section_headers(): addresses in the temporary image; tables that are only read from it lose SHF_ALLOC. */
@@ -91,7 +123,12 @@ export function checkModstructVersion(load: Loading): SymbolVersions {
   if (wanted === BigInt(crc)) return versions;
   if (!versions.present) {
     if (!forceLoad(load, 'module_layout'))
-      throw load.fail('ENOEXEC', 'C58', undefined, 'the module has no symbol versions (no __versions section), and this kernel does not load modules without');
+      throw load.fail(
+        'ENOEXEC',
+        'C58',
+        undefined,
+        'the module has no symbol versions (no __versions section), and this kernel does not load modules without',
+      );
     return versions;
   }
   if (wanted === undefined) {
@@ -101,7 +138,12 @@ export function checkModstructVersion(load: Loading): SymbolVersions {
     if (kernel.once(versions.extended ? 'no extended symbol version' : 'no symbol version')) load.say(line);
     return versions;
   }
-  throw load.fail('ENOEXEC', 'C58', `${name}: disagrees about version of symbol module_layout`, 'the module was built for a kernel with another configuration: struct module or its companions differ');
+  throw load.fail(
+    'ENOEXEC',
+    'C58',
+    `${name}: disagrees about version of symbol module_layout`,
+    'the module was built for a kernel with another configuration: struct module or its companions differ',
+  );
 }
 
 /** try_to_force_load() before there is a struct module to taint. */
@@ -120,13 +162,23 @@ export function checkModinfo(load: Loading): void {
   const modmagic = (load.flags & MODULE_INIT_IGNORE_VERMAGIC) !== 0 ? undefined : info.modinfo('vermagic');
   if (modmagic === undefined) {
     if (!forceLoad(load, 'bad vermagic'))
-      throw load.fail('ENOEXEC', 'C59', undefined, 'the module does not say which kernel it was built for (no vermagic)');
+      throw load.fail(
+        'ENOEXEC',
+        'C59',
+        undefined,
+        'the module does not say which kernel it was built for (no vermagic)',
+      );
   } else {
     const expected = kernel.vermagic ?? modmagic;
     load.vermagic = expected;
     const hasCrcs = kernel.switch('MODVERSIONS') && info.index.vers !== 0;
     if (!sameMagic(modmagic, expected, hasCrcs))
-      throw load.fail('ENOEXEC', 'C60', `${info.name}: version magic '${modmagic}' should be '${expected}'`, 'the module was built for another kernel');
+      throw load.fail(
+        'ENOEXEC',
+        'C60',
+        `${info.name}: version magic '${modmagic}' should be '${expected}'`,
+        'the module was built for another kernel',
+      );
   }
 }
 
@@ -135,6 +187,10 @@ export function checkLivepatch(load: Loading): void {
   const { kernel, info } = load;
   if (info.modinfo('livepatch') === undefined || kernel.switch('LIVEPATCH')) return;
   const name = info.structModuleName();
-  throw load.fail('ENOEXEC', 'C61', `${name}: module is marked as livepatch module, but livepatch support is disabled`, 'this kernel is built without CONFIG_LIVEPATCH');
+  throw load.fail(
+    'ENOEXEC',
+    'C61',
+    `${name}: module is marked as livepatch module, but livepatch support is disabled`,
+    'this kernel is built without CONFIG_LIVEPATCH',
+  );
 }
-

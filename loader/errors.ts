@@ -94,10 +94,15 @@ export const strerror: Readonly<Partial<Record<Errno, string>>> = {
 /** insmod(8)'s explanation, which differs from strerror for some errors (libkmod, mod_strerror). */
 export function insmodError(errno: Errno): string {
   switch (errno) {
-    case 'ENOEXEC': return 'Invalid module format';
-    case 'ENOENT': return 'Unknown symbol in module';
-    case 'ENODEV': return 'Operation not permitted';
-    case 'EINVAL': return 'Invalid parameters';
-    default: return strerror[errno] ?? errno;
+    case 'ENOEXEC':
+      return 'Invalid module format';
+    case 'ENOENT':
+      return 'Unknown symbol in module';
+    case 'ENODEV':
+      return 'Operation not permitted';
+    case 'EINVAL':
+      return 'Invalid parameters';
+    default:
+      return strerror[errno] ?? errno;
   }
 }

@@ -39,4 +39,3 @@ export function sortExtable(m: Module, s: Section): void {
 }
 
 const signOf = (v: bigint): bigint => (v > 0n ? 1n : v < 0n ? -1n : 0n);
-

@@ -20,7 +20,12 @@ export function findModuleSections(load: Loading, m: Module): void {
       if (info.findSec(name) !== 0) m.log(`${m.name}: ignoring obsolete section ${name}`);
   }
   if (m.kernel.switch('CONSTRUCTORS') && info.findSec('.ctors') !== 0 && info.findSec('.init_array') !== 0)
-    throw load.fail('EINVAL', 'C72', `${m.name}: has both .ctors and .init_array.`, 'parts of the module were built by different compilers');
+    throw load.fail(
+      'EINVAL',
+      'C72',
+      `${m.name}: has both .ctors and .init_array.`,
+      'parts of the module were built by different compilers',
+    );
   if (info.findSec('__obsparm') !== 0) m.log(`${m.name}: Ignoring obsolete parameters`);
 }
 
@@ -29,12 +34,22 @@ export function checkExportSymbolSections(load: Loading, m: Module): void {
   const { info } = load;
   const syms = exportCount(m, info, '__ksymtab');
   if (m.version === '7.2' && syms > 0 && info.findSec('__kflagstab') === 0)
-    throw load.fail('ENOEXEC', 'C73', `${m.name}: no flags for exported symbols`, '__ksymtab without __kflagstab: the module was built for a kernel before 7.1');
+    throw load.fail(
+      'ENOEXEC',
+      'C73',
+      `${m.name}: no flags for exported symbols`,
+      '__ksymtab without __kflagstab: the module was built for a kernel before 7.1',
+    );
   if (!m.kernel.switch('MODVERSIONS')) return;
   const gpl = m.version === '7.2' ? 0 : exportCount(m, info, '__ksymtab_gpl');
   const without = (syms > 0 && info.findSec('__kcrctab') === 0) || (gpl > 0 && info.findSec('__kcrctab_gpl') === 0);
   if (without && !tryToForceLoad(m, 'no versions for exported symbols'))
-    throw load.fail('ENOEXEC', 'C74', undefined, 'the module exports symbols without CRCs, and this kernel checks them (CONFIG_MODVERSIONS)');
+    throw load.fail(
+      'ENOEXEC',
+      'C74',
+      undefined,
+      'the module exports symbols without CRCs, and this kernel checks them (CONFIG_MODVERSIONS)',
+    );
 }
 
 /** setup_modinfo() */
@@ -46,14 +61,22 @@ export function setupModinfo(load: Loading, m: Module): void {
   if (m.version !== '7.2') return;
   const explicit = m.importedNamespaces.find((ns) => ns.startsWith('module:'));
   if (explicit !== undefined)
-    throw load.fail('EPERM', 'C75', `${m.name}: module tries to import module namespace: ${explicit}`, '"module:" namespaces name their users themselves; they cannot be imported');
+    throw load.fail(
+      'EPERM',
+      'C75',
+      `${m.name}: module tries to import module namespace: ${explicit}`,
+      '"module:" namespaces name their users themselves; they cannot be imported',
+    );
 }
 
 /** post_relocation(): exception table, then the architecture's module_finalize(). */
 export function postRelocation(load: Loading, m: Module): void {
   const extable = load.info.findSec('__ex_table');
   if (extable !== 0) sortExtable(m, load.info.section(extable));
-  load.asking(() => 'C91', () => m.kernel.arch.finalize?.(m));
+  load.asking(
+    () => 'C91',
+    () => m.kernel.arch.finalize?.(m),
+  );
 }
 
 /** complete_formation(): duplicate exports are refused, then the module is COMING. */
@@ -64,7 +87,12 @@ export function completeFormation(load: Loading, m: Module): void {
     const other = findSymbol(m.kernel, name, true);
     if (other !== undefined && other.owner !== m) {
       const owner = other.owner?.name ?? 'kernel';
-      throw load.fail('ENOEXEC', 'C93', `${m.name}: exports duplicate symbol ${name} (owned by ${owner})`, `${owner} exports ${name} already`);
+      throw load.fail(
+        'ENOEXEC',
+        'C93',
+        `${m.name}: exports duplicate symbol ${name} (owned by ${owner})`,
+        `${owner} exports ${name} already`,
+      );
     }
   }
   m.state = 'COMING';
@@ -110,7 +138,11 @@ export function parseModuleArgs(load: Loading, m: Module): void {
   const args = load.options.params ?? '';
   const params = args === '' ? [] : readModuleParams(m, load.info);
   const result = parseArgs({
-    module: m.name, args, params, wordBits: m.format.is64 ? 64 : 32, version: m.version,
+    module: m.name,
+    args,
+    params,
+    wordBits: m.format.is64 ? 64 : 32,
+    version: m.version,
     dynamicDebug: m.config['DYNAMIC_DEBUG'] !== false,
     ...(m.kernel.switch('LOCKDOWN') ? { lockdown: COMM } : {}),
   });
@@ -131,7 +163,12 @@ export function parseModuleArgs(load: Loading, m: Module): void {
  */
 export function modSysfsSetup(load: Loading, m: Module): void {
   if (m.kernel.builtin.has(m.name))
-    throw load.fail('EINVAL', 'C99', `${m.name}: module is already loaded`, `/sys/module/${m.name} exists: the driver is built into this kernel`);
+    throw load.fail(
+      'EINVAL',
+      'C99',
+      `${m.name}: module is already loaded`,
+      `/sys/module/${m.name} exists: the driver is built into this kernel`,
+    );
   if (m.name === '')
     throw load.fail('EINVAL', 'C100', undefined, 'the module has no name (struct module.name is empty)');
   m.sysfs = true;
@@ -145,7 +182,12 @@ export function modSysfsSetup(load: Loading, m: Module): void {
       // 6.1 goes on without the directory.
       if (m.version === '6.1') return m.log(line);
       m.sysfs = false;
-      throw load.fail('EEXIST', 'C100', line, `two sections in memory are called ${s.name}, and ${dir} has a file for each`);
+      throw load.fail(
+        'EEXIST',
+        'C100',
+        line,
+        `two sections in memory are called ${s.name}, and ${dir} has a file for each`,
+      );
     }
     names.add(s.name);
   }

@@ -4,7 +4,14 @@ export type { Version } from '../relocs/module-view.ts';
 export { versions } from '../relocs/module-view.ts';
 export { type CheckId, type Errno, errnos, insmodError, LoadError, strerror } from './errors.ts';
 export { type Exploration, explore, type Moment, type Move, replaySchedule, type World } from './explore.ts';
-export { exportsOfSymbols, type KernelExport, parseSymvers, parseSystemMap, parseVmlinux, withAddresses } from './exports.ts';
+export {
+  exportsOfSymbols,
+  type KernelExport,
+  parseSymvers,
+  parseSystemMap,
+  parseVmlinux,
+  withAddresses,
+} from './exports.ts';
 export { finitModule, type ModuleFile } from './idempotent.ts';
 export { InputError } from './input-error.ts';
 export { Kernel, type KernelOptions, type ResolvedExport, type Vendor } from './kernel.ts';

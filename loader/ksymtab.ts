@@ -10,8 +10,7 @@ import type { Module } from './module.ts';
 const KSYM_FLAG_GPL_ONLY = 1;
 
 /** Bytes of struct kernel_symbol. */
-export const sizeofKernelSymbol = (m: Module): number =>
-  m.kernel.arch.prel32Exports ? 12 : 3 * sizeofAddr(m.format);
+export const sizeofKernelSymbol = (m: Module): number => (m.kernel.arch.prel32Exports ? 12 : 3 * sizeofAddr(m.format));
 
 /** num_syms of find_module_sections(): entries of a table, floor(size / entry). */
 export function exportCount(m: Module, info: LoadInfo, name: '__ksymtab' | '__ksymtab_gpl'): number {
@@ -69,7 +68,12 @@ function readTable(
   return all;
 }
 
-function readEntry(m: Module, s: Section, i: number, strings: Strings): { name: string; value: bigint; namespace: string } {
+function readEntry(
+  m: Module,
+  s: Section,
+  i: number,
+  strings: Strings,
+): { name: string; value: bigint; namespace: string } {
   const { little, is64 } = m.format;
   const v = new DataView(s.bytes.buffer, s.bytes.byteOffset, s.bytes.byteLength);
   const size = sizeofKernelSymbol(m);

@@ -74,7 +74,15 @@ class Areas {
 }
 
 /** One pass of __layout_sections() over one row. */
-function placeRow(areas: Areas, m: Module, info: LoadInfo, must: number, not: number, init: boolean, region: Region | undefined): void {
+function placeRow(
+  areas: Areas,
+  m: Module,
+  info: LoadInfo,
+  must: number,
+  not: number,
+  init: boolean,
+  region: Region | undefined,
+): void {
   for (const s of info.sections) {
     if ((s.sh_flags & must) !== must || (s.sh_flags & not) !== 0) continue;
     if (areas.placement[s.index] !== undefined || m.isInitLayout(s.name) !== init) continue;
@@ -93,7 +101,15 @@ function layoutSevenRegions(m: Module, info: LoadInfo): Layout {
     for (const row of table) placeRow(areas, m, info, row.must, row.not, init, init ? row.init : row.core);
   }
   if (m.kernel.switch('KALLSYMS')) {
-    layoutSymtab(areas, m, info, 'data', 'init_data', (region) => region.startsWith('init'), (size) => size);
+    layoutSymtab(
+      areas,
+      m,
+      info,
+      'data',
+      'init_data',
+      (region) => region.startsWith('init'),
+      (size) => size,
+    );
   }
   return areas;
 }
@@ -177,4 +193,3 @@ function coreSymbols(
   }
   return { symbols, names };
 }
-

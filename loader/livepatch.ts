@@ -43,12 +43,23 @@ export function klpApplySectionRelocs(load: Loading, m: Module, s: Section, chec
     const name = symtab.name(sym);
     if (symtab.st_shndx(sym) !== SHN_LIVEPATCH) {
       const where = m.version === '7.2' ? ` at rela sec ${load.info.index.sym} idx ${i}` : '';
-      throw refuse(load, `symbol ${name}${where} is not marked as a livepatch symbol`, 'its st_shndx is not SHN_LIVEPATCH');
+      throw refuse(
+        load,
+        `symbol ${name}${where} is not marked as a livepatch symbol`,
+        'its st_shndx is not SHN_LIVEPATCH',
+      );
     }
     const [, object, wanted, position] = SYMBOL.exec(name) ?? [];
     if (object === undefined || wanted === undefined || position === undefined)
-      throw refuse(load, `symbol ${name} has an incorrectly formatted name`, 'it should be .klp.sym.OBJECT.NAME,POSITION');
-    symtab.setValue(sym, findObjectSymbol(load, object, wanted, BigInt.asUintN(m.format.is64 ? 64 : 32, BigInt(position))));
+      throw refuse(
+        load,
+        `symbol ${name} has an incorrectly formatted name`,
+        'it should be .klp.sym.OBJECT.NAME,POSITION',
+      );
+    symtab.setValue(
+      sym,
+      findObjectSymbol(load, object, wanted, BigInt.asUintN(m.format.is64 ? 64 : 32, BigInt(position))),
+    );
   }
   const run = { module: m, rules, section: s, entries, target: m.sections[s.sh_info]!, symtab };
   load.asking(checkOf, () => applySection(run, load.options.trace));
@@ -66,10 +77,18 @@ function findObjectSymbol(load: Loading, object: string, name: string, position:
   if (position === 0n && seen > 1) {
     // vmlinux goes by NULL here, and printk() says so.
     const where = object === 'vmlinux' ? '(null)' : object;
-    throw refuse(load, `unresolvable ambiguity for symbol '${name}' in object '${where}'`, 'several symbols have that name');
+    throw refuse(
+      load,
+      `unresolvable ambiguity for symbol '${name}' in object '${where}'`,
+      'several symbols have that name',
+    );
   }
   if (position > 0n && BigInt(seen) !== position)
-    throw refuse(load, `symbol position ${position} for symbol '${name}' in object '${object}' not found`, `there are ${seen}`);
+    throw refuse(
+      load,
+      `symbol position ${position} for symbol '${name}' in object '${object}' not found`,
+      `there are ${seen}`,
+    );
   return address;
 }
 

@@ -6,9 +6,7 @@
  * to (TOOLCHAIN.md lists what it cannot be given).
  */
 import elfy from 'elfy';
-import {
-  type ElfFormat, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, sizeofEhdr, sizeofShdr,
-} from '../relocs/elf.ts';
+import { type ElfFormat, SHF_ALLOC, SHT_NOBITS, SHT_STRTAB, sizeofEhdr, sizeofShdr } from '../relocs/elf.ts';
 import type { Section } from '../relocs/section.ts';
 import { cString, Symtab } from '../relocs/symbols.ts';
 import { asElfyBuffer } from './elfy-buffer.ts';
@@ -60,7 +58,14 @@ export class LoadInfo {
   /** info->len: shrinks when the signature is stripped. */
   len: number;
   readonly index: SectionIndex = {
-    sym: 0, str: 0, mod: 0, vers: 0, info: 0, pcpu: 0, vers_ext_crc: 0, vers_ext_name: 0,
+    sym: 0,
+    str: 0,
+    mod: 0,
+    vers: 0,
+    info: 0,
+    pcpu: 0,
+    vers_ext_crc: 0,
+    vers_ext_name: 0,
   };
   /** info->name: modinfo's `name=`, else struct module.name; undefined until one is found. */
   name: string | undefined;
@@ -73,7 +78,8 @@ export class LoadInfo {
   /** `inPlace`: the file itself is the temporary image (see LoadOptions). */
   constructor(file: Uint8Array, format: ElfFormat, inPlace = false) {
     this.format = format;
-    this.bytes = inPlace && file.buffer instanceof ArrayBuffer ? (file as Uint8Array<ArrayBuffer>) : new Uint8Array(file);
+    this.bytes =
+      inPlace && file.buffer instanceof ArrayBuffer ? (file as Uint8Array<ArrayBuffer>) : new Uint8Array(file);
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     this.len = this.bytes.length;
   }
@@ -89,7 +95,9 @@ export class LoadInfo {
     if (this.table === undefined) {
       const { e_shoff, e_shnum } = this.hdr;
       const size = sizeofShdr(this.format);
-      this.table = Array.from({ length: e_shnum }, (_, i) => readShdr(this.view, Number(e_shoff) + i * size, this.format));
+      this.table = Array.from({ length: e_shnum }, (_, i) =>
+        readShdr(this.view, Number(e_shoff) + i * size, this.format),
+      );
     }
     return this.table;
   }
@@ -212,7 +220,8 @@ export class LoadInfo {
 function readEhdr(v: DataView, f: ElfFormat): Ehdr {
   const le = f.little;
   const half = (at64: number, at32: number): number => v.getUint16(f.is64 ? at64 : at32, le);
-  const word = (at64: number, at32: number): bigint => (f.is64 ? v.getBigUint64(at64, le) : BigInt(v.getUint32(at32, le)));
+  const word = (at64: number, at32: number): bigint =>
+    f.is64 ? v.getBigUint64(at64, le) : BigInt(v.getUint32(at32, le));
   return {
     e_type: v.getUint16(16, le),
     e_machine: v.getUint16(18, le),
@@ -231,13 +240,29 @@ function readShdr(v: DataView, at: number, f: ElfFormat): RawShdr {
   if (f.is64) {
     const u64 = (off: number): bigint => v.getBigUint64(at + off, le);
     return {
-      sh_name: u32(0), sh_type: u32(4), sh_flags: u64(8), sh_addr: u64(16), sh_offset: u64(24), sh_size: u64(32),
-      sh_link: u32(40), sh_info: u32(44), sh_addralign: u64(48), sh_entsize: u64(56),
+      sh_name: u32(0),
+      sh_type: u32(4),
+      sh_flags: u64(8),
+      sh_addr: u64(16),
+      sh_offset: u64(24),
+      sh_size: u64(32),
+      sh_link: u32(40),
+      sh_info: u32(44),
+      sh_addralign: u64(48),
+      sh_entsize: u64(56),
     };
   }
   return {
-    sh_name: u32(0), sh_type: u32(4), sh_flags: BigInt(u32(8)), sh_addr: BigInt(u32(12)), sh_offset: BigInt(u32(16)),
-    sh_size: BigInt(u32(20)), sh_link: u32(24), sh_info: u32(28), sh_addralign: BigInt(u32(32)), sh_entsize: BigInt(u32(36)),
+    sh_name: u32(0),
+    sh_type: u32(4),
+    sh_flags: BigInt(u32(8)),
+    sh_addr: BigInt(u32(12)),
+    sh_offset: BigInt(u32(16)),
+    sh_size: BigInt(u32(20)),
+    sh_link: u32(24),
+    sh_info: u32(28),
+    sh_addralign: BigInt(u32(32)),
+    sh_entsize: BigInt(u32(36)),
   };
 }
 

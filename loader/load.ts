@@ -6,11 +6,33 @@
  * the kernel's order (the labels at the end of load_module()), each with a yield of its own.
  */
 import {
-  enforceRwxSections, freeMemory, frobArchSections, layoutAndMove, markSections, percpuModalloc, percpuModfree,
+  enforceRwxSections,
+  freeMemory,
+  frobArchSections,
+  layoutAndMove,
+  markSections,
+  percpuModalloc,
+  percpuModfree,
 } from './allocate.ts';
-import { checkBlacklist, checkCall, checkLivepatch, checkModinfo, checkModstructVersion, moduleSigCheck, rewriteSectionHeaders } from './early.ts';
 import {
-  checkExportSymbolSections, completeFormation, findModuleSections, klpModuleComing, modSysfsSetup, notifyComing, parseModuleArgs, postRelocation, setupModinfo,
+  checkBlacklist,
+  checkCall,
+  checkLivepatch,
+  checkModinfo,
+  checkModstructVersion,
+  moduleSigCheck,
+  rewriteSectionHeaders,
+} from './early.ts';
+import {
+  checkExportSymbolSections,
+  completeFormation,
+  findModuleSections,
+  klpModuleComing,
+  modSysfsSetup,
+  notifyComing,
+  parseModuleArgs,
+  postRelocation,
+  setupModinfo,
 } from './formation.ts';
 import { doInitModule, type InitStep, unlink } from './init.ts';
 import type { Kernel } from './kernel.ts';
@@ -39,7 +61,11 @@ export interface Step {
  *
  * @throws LoadError; the kernel is then as it was, but for log and taints, which a kernel keeps as well
  */
-export function* loadModule(kernel: Kernel, file: Uint8Array, options: LoadOptions = {}): Generator<Step, Module, Wake> {
+export function* loadModule(
+  kernel: Kernel,
+  file: Uint8Array,
+  options: LoadOptions = {},
+): Generator<Step, Module, Wake> {
   const load = new Loading(kernel, file, options);
   const { info } = load;
   const undo: { label: string; run: () => void }[] = [{ label: 'free_copy', run: () => info.free() }];

@@ -69,7 +69,10 @@ export class Loading {
     if (line !== undefined) this.say(line);
     const name = this.module?.name ?? this.info.name;
     return new LoadError({
-      errno, check, reason, step: this.step,
+      errno,
+      check,
+      reason,
+      step: this.step,
       log: line === undefined ? [] : [line],
       ...(name === undefined ? {} : { module: name }),
     });
@@ -84,7 +87,9 @@ export class Loading {
       if (!(error instanceof Refusal)) throw error;
       const name = this.module?.name;
       throw LoadError.from(error, {
-        check: check(error), log: this.lines.slice(from), step: this.step,
+        check: check(error),
+        log: this.lines.slice(from),
+        step: this.step,
         ...(name === undefined ? {} : { module: name }),
       });
     }

@@ -56,7 +56,9 @@ export class AddressSpace {
 
   /** Areas in use with their guard pages, lowest first. */
   get ranges(): readonly Readonly<Gap>[] {
-    return [...this.taken].map(([start, length]) => ({ start, end: start + length })).toSorted((a, b) => (a.start < b.start ? -1 : 1));
+    return [...this.taken]
+      .map(([start, length]) => ({ start, end: start + length }))
+      .toSorted((a, b) => (a.start < b.start ? -1 : 1));
   }
 
   private firstEndingAfter(address: bigint): number {

@@ -52,7 +52,10 @@ function test(m: Module, info: LoadInfo): void {
 
 function signature(m: Module): void {
   if (m.sigOk) return;
-  m.logOnce('signature', `${m.name}: module verification failed: signature and/or required key missing - tainting kernel`);
+  m.logOnce(
+    'signature',
+    `${m.name}: module verification failed: signature and/or required key missing - tainting kernel`,
+  );
   taint(m, 'UNSIGNED_MODULE');
 }
 

@@ -133,7 +133,9 @@ export class Module implements ModuleView {
     if (INIT_REGIONS.some((r) => within(this.memory[r], address))) return true;
     if (Object.values(this.memory).some((m) => within(m, address))) return false;
     // A section that --place put outside of its region still belongs to it.
-    const at = this.sections.find((s) => address >= s.sh_addr && address < s.sh_addr + BigInt(s.sh_size) && this.placement[s.index]);
+    const at = this.sections.find(
+      (s) => address >= s.sh_addr && address < s.sh_addr + BigInt(s.sh_size) && this.placement[s.index],
+    );
     return at !== undefined && INIT_REGIONS.includes(this.placement[at.index]!.region);
   }
 
@@ -152,7 +154,8 @@ export class Module implements ModuleView {
   /** The SHF_ALLOC section that covers an address. */
   sectionAt(address: bigint): Section | undefined {
     return this.sections.find(
-      (s) => this.placement[s.index] !== undefined && address >= s.sh_addr && address < s.sh_addr + BigInt(s.bytes.length),
+      (s) =>
+        this.placement[s.index] !== undefined && address >= s.sh_addr && address < s.sh_addr + BigInt(s.bytes.length),
     );
   }
 

@@ -13,7 +13,8 @@ import type { Module } from './module.ts';
 /** Relocation sections in file order, of any section type whose target is in memory. */
 export function relocationSections(m: Module, pcpu: number): Section[] {
   return m.sections.filter((s) => {
-    if (s.index === 0 || (s.sh_type !== SHT_REL && s.sh_type !== SHT_RELA && (s.sh_flags & SHF_RELA_LIVEPATCH) === 0)) return false;
+    if (s.index === 0 || (s.sh_type !== SHT_REL && s.sh_type !== SHT_RELA && (s.sh_flags & SHF_RELA_LIVEPATCH) === 0))
+      return false;
     const target = m.sections[s.sh_info];
     if (target === undefined) return false;
     if ((target.sh_flags & SHF_ALLOC) !== 0) return true;
@@ -35,7 +36,12 @@ export function applyRelocations(load: Loading, m: Module): void {
     }
     const rela = s.sh_type === SHT_RELA;
     if (!m.kernel.arch.forms.includes(rela ? 'RELA' : 'REL'))
-      throw load.fail('ENOEXEC', 'C87', `module ${m.name}: REL relocation unsupported`, `${s.name} holds SHT_${rela ? 'RELA' : 'REL'} entries, which ${m.kernel.arch.name} does not use`);
+      throw load.fail(
+        'ENOEXEC',
+        'C87',
+        `module ${m.name}: REL relocation unsupported`,
+        `${s.name} holds SHT_${rela ? 'RELA' : 'REL'} entries, which ${m.kernel.arch.name} does not use`,
+      );
     const run = runOf(m, s);
     load.asking(checkOf, () => applyCompiled(run, load.options.trace));
     load.relocations += run.entries.count;

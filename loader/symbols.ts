@@ -39,12 +39,21 @@ export interface SymbolPass {
 export function* simplifyingSymbols(m: Module, info: LoadInfo, pass: SymbolPass): Generator<Wait, void, Wake> {
   const { symtab } = info;
   const { e_shnum } = info.hdr;
-  const bases = info.sections.map((s) => (s.index !== 0 && s.index === info.index.pcpu ? (m.percpu?.cookie ?? 0n) : s.sh_addr));
+  const bases = info.sections.map((s) =>
+    s.index !== 0 && s.index === info.index.pcpu ? (m.percpu?.cookie ?? 0n) : s.sh_addr,
+  );
   let failure: LoadError | undefined;
   const from = m.lines.length;
   const fail = (errno: Errno, check: CheckId, line: string, reason: string): void => {
     m.log(line);
-    failure = new LoadError({ errno, check, log: m.lines.slice(from), reason, module: m.name, step: 'simplify_symbols' });
+    failure = new LoadError({
+      errno,
+      check,
+      log: m.lines.slice(from),
+      reason,
+      module: m.name,
+      step: 'simplify_symbols',
+    });
   };
 
   /** The symbols from `first` on; stops at one whose owner has not finished its init. */
@@ -60,12 +69,18 @@ export function* simplifyingSymbols(m: Module, info: LoadInfo, pass: SymbolPass)
       const name = symtab.name(i);
       if (shndx === SHN_COMMON) {
         if (!name.startsWith('__gnu_lto'))
-          fail('ENOEXEC', 'C77', `${m.name}: please compile with -fno-common`, `${name} is a common symbol, which the loader does not allocate`);
+          fail(
+            'ENOEXEC',
+            'C77',
+            `${m.name}: please compile with -fno-common`,
+            `${name} is a common symbol, which the loader does not allocate`,
+          );
         continue;
       }
       if (shndx !== SHN_UNDEF) {
         fail(
-          'ENOEXEC', 'C78',
+          'ENOEXEC',
+          'C78',
           `${m.name}: Symbol ${name} has an invalid section index ${shndx} (max ${e_shnum - 1})`,
           `${name} is defined in section ${shndx}, which does not exist`,
         );
@@ -105,7 +120,12 @@ export function simplifySymbols(m: Module, info: LoadInfo, pass: SymbolPass): vo
 }
 
 /** resolve_symbol_wait(): 30 seconds for the owner to finish its init. */
-function* resolveSymbolWait(m: Module, info: LoadInfo, name: string, versions: SymbolVersions): Generator<Wait, Resolution, Wake> {
+function* resolveSymbolWait(
+  m: Module,
+  info: LoadInfo,
+  name: string,
+  versions: SymbolVersions,
+): Generator<Wait, Resolution, Wake> {
   let found: Resolution | undefined;
   const settled = (): boolean => {
     found = resolveSymbol(m, info, name, versions);
@@ -124,16 +144,21 @@ function resolveSymbol(m: Module, info: LoadInfo, name: string, versions: Symbol
   if (symbol === undefined) return { absent: true, ...whyAbsent(m, name) };
   if (symbol.gplonly) m.usingGplonlySymbols = true;
   if (!inheritTaint(m, symbol.owner, name)) {
-    return { absent: true, check: 'C81', reason: `${name} belongs to the proprietary module ${symbol.owner!.name}, and ${m.name} already uses GPL-only symbols` };
+    return {
+      absent: true,
+      check: 'C81',
+      reason: `${name} belongs to the proprietary module ${symbol.owner!.name}, and ${m.name} already uses GPL-only symbols`,
+    };
   }
   if (!checkVersion(m, versions, info.name ?? m.name, name, symbol.crc)) {
     const crc = versions.get(name);
     return {
       errno: 'EINVAL',
       check: 'C82',
-      reason: crc === undefined
-        ? `the module does not say which version of ${name} it was built against`
-        : `${name} has CRC ${hex32(symbol.crc ?? 0)} in ${symbol.owner?.name ?? 'the kernel'}, the module was built against ${hex32(Number(crc))}: rebuild it for this kernel`,
+      reason:
+        crc === undefined
+          ? `the module does not say which version of ${name} it was built against`
+          : `${name} has CRC ${hex32(symbol.crc ?? 0)} in ${symbol.owner?.name ?? 'the kernel'}, the module was built against ${hex32(Number(crc))}: rebuild it for this kernel`,
     };
   }
   if (!namespaceIsImported(m, info, symbol)) {
@@ -143,7 +168,8 @@ function resolveSymbol(m: Module, info: LoadInfo, name: string, versions: Symbol
   if (errno === 'EBUSY') {
     return { errno, check: 'C84', reason: `${symbol.owner!.name}, which exports ${name}, has not finished its init` };
   }
-  if (errno !== undefined) return { errno, check: 'C85', reason: `${symbol.owner!.name}, which exports ${name}, is ${symbol.owner!.state}` };
+  if (errno !== undefined)
+    return { errno, check: 'C85', reason: `${symbol.owner!.name}, which exports ${name}, is ${symbol.owner!.state}` };
   return { symbol };
 }
 
@@ -151,7 +177,10 @@ const hex32 = (v: number): string => `0x${v.toString(16).padStart(8, '0')}`;
 
 function whyAbsent(m: Module, name: string): { check: CheckId; reason: string } {
   if (findSymbol(m.kernel, name, true) !== undefined) {
-    return { check: 'C80', reason: `${name} is exported GPL-only, and ${m.name} (license "${m.license}") is proprietary` };
+    return {
+      check: 'C80',
+      reason: `${name} is exported GPL-only, and ${m.name} (license "${m.license}") is proprietary`,
+    };
   }
   return { check: 'C79', reason: `neither the kernel nor a loaded module exports ${name}` };
 }
@@ -190,7 +219,9 @@ export function inModuleNamespace(namespace: string, modname: string): boolean {
   const name = fold(modname);
   const patterns = namespace.slice('module:'.length).split(',');
   if (patterns.at(-1) === '') patterns.pop();
-  return patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(fold(pattern.slice(0, -1))) : fold(pattern) === name));
+  return patterns.some((pattern) =>
+    pattern.endsWith('*') ? name.startsWith(fold(pattern.slice(0, -1))) : fold(pattern) === name,
+  );
 }
 
 /**

@@ -15,4 +15,7 @@ export type Taint = keyof typeof taints;
 
 /** module_flags_taint(): the letters of a module's taints, in bit order. */
 export const taintLetters = (set: ReadonlySet<Taint>): string =>
-  (Object.keys(taints) as Taint[]).filter((t) => set.has(t)).map((t) => taints[t].letter).join('');
+  (Object.keys(taints) as Taint[])
+    .filter((t) => set.has(t))
+    .map((t) => taints[t].letter)
+    .join('');

@@ -4,7 +4,16 @@
  * faults is reported.
  */
 import { acceptsHeader } from '../arch/index.ts';
-import { ET_REL, SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, sizeofEhdr, sizeofShdr } from '../relocs/elf.ts';
+import {
+  ET_REL,
+  SHF_ALLOC,
+  SHT_NOBITS,
+  SHT_NULL,
+  SHT_STRTAB,
+  SHT_SYMTAB,
+  sizeofEhdr,
+  sizeofShdr,
+} from '../relocs/elf.ts';
 import { type CheckId, LoadError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
 import type { LoadInfo, RawShdr } from './load-info.ts';
@@ -68,7 +77,14 @@ class Validity {
   private fail(check: CheckId, line: string, reason: string): LoadError {
     this.say(line);
     const { step } = this;
-    return new LoadError({ errno: 'ENOEXEC', check, log: [line], reason, step, ...(this.info.name === undefined ? {} : { module: this.info.name }) });
+    return new LoadError({
+      errno: 'ENOEXEC',
+      check,
+      log: [line],
+      reason,
+      step,
+      ...(this.info.name === undefined ? {} : { module: this.info.name }),
+    });
   }
 
   /** elf_validity_ehdr() */
@@ -76,20 +92,40 @@ class Validity {
     const { info, kernel } = this;
     const { arch } = kernel;
     if (info.len < sizeofEhdr(info.format))
-      throw this.fail('C29', `Invalid ELF header len ${info.len}`, `the file has ${info.len} bytes, an ELF header needs ${sizeofEhdr(info.format)}`);
+      throw this.fail(
+        'C29',
+        `Invalid ELF header len ${info.len}`,
+        `the file has ${info.len} bytes, an ELF header needs ${sizeofEhdr(info.format)}`,
+      );
     if (info.bytes[0] !== 0x7f || info.bytes[1] !== 0x45 || info.bytes[2] !== 0x4c || info.bytes[3] !== 0x46)
       throw this.fail('C30', 'Invalid ELF header magic: != \x7fELF', 'this is not an ELF file');
     const { hdr } = info;
     if (hdr.e_type !== ET_REL)
-      throw this.fail('C31', `Invalid ELF header type: ${hdr.e_type} != ${ET_REL}`, 'a module is a relocatable object (ET_REL); this is an executable, a library or a core file');
+      throw this.fail(
+        'C31',
+        `Invalid ELF header type: ${hdr.e_type} != ${ET_REL}`,
+        'a module is a relocatable object (ET_REL); this is an executable, a library or a core file',
+      );
     const facts = { ...info.format, e_machine: hdr.e_machine, e_flags: hdr.e_flags, e_entry: hdr.e_entry };
     const header = { ...facts, is64: info.bytes[4] === 2, little: info.bytes[5] === 1 };
     if (!acceptsHeader(arch, header, kernel.config, (line) => this.say(line)))
-      throw this.fail('C32', `Invalid architecture in ELF header: ${hdr.e_machine}`, `the module is built for another machine (e_machine ${hdr.e_machine}, e_flags 0x${hdr.e_flags.toString(16)}); this kernel is ${arch.name}`);
+      throw this.fail(
+        'C32',
+        `Invalid architecture in ELF header: ${hdr.e_machine}`,
+        `the module is built for another machine (e_machine ${hdr.e_machine}, e_flags 0x${hdr.e_flags.toString(16)}); this kernel is ${arch.name}`,
+      );
     if (this.set !== '6.1' && arch.acceptsModule && !arch.acceptsModule(header, kernel.config))
-      throw this.fail('C33', `Invalid module architecture in ELF header: ${hdr.e_machine}`, `the module is built for another ABI (e_flags 0x${hdr.e_flags.toString(16)})`);
+      throw this.fail(
+        'C33',
+        `Invalid module architecture in ELF header: ${hdr.e_machine}`,
+        `the module is built for another ABI (e_flags 0x${hdr.e_flags.toString(16)})`,
+      );
     if (hdr.e_shentsize !== sizeofShdr(info.format))
-      throw this.fail('C34', 'Invalid ELF section header size', `section headers of ${hdr.e_shentsize} bytes; this kernel's have ${sizeofShdr(info.format)} (a module of the other word size?)`);
+      throw this.fail(
+        'C34',
+        'Invalid ELF section header size',
+        `section headers of ${hdr.e_shentsize} bytes; this kernel's have ${sizeofShdr(info.format)} (a module of the other word size?)`,
+      );
   }
 
   private tableBounds(): void {
@@ -97,13 +133,21 @@ class Validity {
     const { e_shoff, e_shnum } = info.hdr;
     const len = BigInt(info.len);
     if (e_shoff >= len || BigInt(e_shnum * sizeofShdr(info.format)) > len - e_shoff)
-      throw this.fail('C35', 'Invalid ELF section header overflow', `the section headers (${e_shnum} at offset ${e_shoff}) do not lie inside the ${info.len} bytes of the file: it is truncated or damaged`);
+      throw this.fail(
+        'C35',
+        'Invalid ELF section header overflow',
+        `the section headers (${e_shnum} at offset ${e_shoff}) do not lie inside the ${info.len} bytes of the file: it is truncated or damaged`,
+      );
   }
 
   private sectionZero(): void {
     const zero = this.info.firstShdr;
     if (zero.sh_type !== SHT_NULL || zero.sh_size !== 0n || zero.sh_addr !== 0n)
-      throw this.fail('C36', `ELF Spec violation: section 0 type(${zero.sh_type | 0})!=SH_NULL or non-zero len or addr`, 'the first section header must be all zeros');
+      throw this.fail(
+        'C36',
+        `ELF Spec violation: section 0 type(${zero.sh_type | 0})!=SH_NULL or non-zero len or addr`,
+        'the first section header must be all zeros',
+      );
   }
 
   /** validate_section_offset() */
@@ -114,7 +158,11 @@ class Validity {
   }
 
   private outside(i: number, s: RawShdr): LoadError {
-    return this.fail('C37', `Invalid ELF section in module (section ${i} type ${s.sh_type})`, `section ${i} (offset ${s.sh_offset}, size ${s.sh_size}) does not lie inside the ${this.info.len} bytes of the file: it is truncated or damaged`);
+    return this.fail(
+      'C37',
+      `Invalid ELF section in module (section ${i} type ${s.sh_type})`,
+      `section ${i} (offset ${s.sh_offset}, size ${s.sh_size}) does not lie inside the ${this.info.len} bytes of the file: it is truncated or damaged`,
+    );
   }
 
   private sectionBounds(): void {
@@ -129,21 +177,41 @@ class Validity {
     const { info } = this;
     const { e_shstrndx, e_shnum } = info.hdr;
     if (e_shstrndx === 0 || e_shstrndx >= e_shnum)
-      throw this.fail('C38', `Invalid ELF section name index: ${e_shstrndx} || e_shstrndx (${e_shstrndx}) >= e_shnum (${e_shnum})`, 'the section name table is missing');
+      throw this.fail(
+        'C38',
+        `Invalid ELF section name index: ${e_shstrndx} || e_shstrndx (${e_shstrndx}) >= e_shnum (${e_shnum})`,
+        'the section name table is missing',
+      );
     const table = info.shdrs[e_shstrndx]!;
     if (this.set === '7.2' || this.set === '6.12.117') {
       if (table.sh_type !== SHT_STRTAB)
-        throw this.fail('C39', `Invalid ELF section name table type: ${table.sh_type}`, `section ${e_shstrndx} holds the section names but is no string table`);
+        throw this.fail(
+          'C39',
+          `Invalid ELF section name table type: ${table.sh_type}`,
+          `section ${e_shstrndx} holds the section names but is no string table`,
+        );
     } else if (!this.inBounds(table)) {
-      throw this.fail('C37', `Invalid ELF section hdr(type ${table.sh_type})`, 'the section name table does not lie inside the file: it is truncated or damaged');
+      throw this.fail(
+        'C37',
+        `Invalid ELF section hdr(type ${table.sh_type})`,
+        'the section name table does not lie inside the file: it is truncated or damaged',
+      );
     }
     if (table.sh_size === 0n) throw this.fail('C40', 'empty section name table', 'the section name table has no bytes');
     if (info.bytes[Number(table.sh_offset + table.sh_size) - 1] !== 0)
-      throw this.fail('C41', "ELF Spec violation: section name table isn't null terminated", 'the last byte of the section name table is not NUL');
+      throw this.fail(
+        'C41',
+        "ELF Spec violation: section name table isn't null terminated",
+        'the last byte of the section name table is not NUL',
+      );
   }
 
   private badName(i: number, s: RawShdr): LoadError {
-    return this.fail('C42', `Invalid ELF section name in module (section ${i} type ${s.sh_type})`, `the name of section ${i} lies outside of the section name table`);
+    return this.fail(
+      'C42',
+      `Invalid ELF section name in module (section ${i} type ${s.sh_type})`,
+      `the name of section ${i} lies outside of the section name table`,
+    );
   }
 
   private sectionNames(): void {
@@ -170,7 +238,11 @@ class Validity {
 
   private badLink(link: number): LoadError {
     const { e_shnum } = this.info.hdr;
-    return this.fail('C49', `Invalid ELF sh_link!=SHN_UNDEF(${link | 0}) or (sh_link(${link | 0}) >= hdr->e_shnum(${e_shnum})`, 'the symbol table does not say which string table is its own');
+    return this.fail(
+      'C49',
+      `Invalid ELF sh_link!=SHN_UNDEF(${link | 0}) or (sh_link(${link | 0}) >= hdr->e_shnum(${e_shnum})`,
+      'the symbol table does not say which string table is its own',
+    );
   }
 
   private get named(): string {
@@ -191,12 +263,20 @@ class Validity {
     info.index.str = info.section(info.index.sym).sh_link;
     info.index.mod = info.findSec('.gnu.linkonce.this_module');
     if (info.index.mod === 0)
-      throw this.fail('C44', `${this.named}: No module found in object`, 'there is no .gnu.linkonce.this_module section: this object was not built as a module');
+      throw this.fail(
+        'C44',
+        `${this.named}: No module found in object`,
+        'there is no .gnu.linkonce.this_module section: this object was not built as a module',
+      );
     this.finish();
   }
 
   private stripped(): LoadError {
-    return this.fail('C48', `${this.named}: module has no symbols (stripped?)`, 'a module needs exactly one symbol table: strip it with --strip-debug, not with --strip-all');
+    return this.fail(
+      'C48',
+      `${this.named}: module has no symbols (stripped?)`,
+      'a module needs exactly one symbol table: strip it with --strip-debug, not with --strip-all',
+    );
   }
 
   private cacheIndex(): void {
@@ -213,7 +293,11 @@ class Validity {
       if (info.index.str === 0 || info.index.str >= info.hdr.e_shnum) throw this.badLink(info.index.str);
       const { sh_type } = info.section(info.index.str);
       if (sh_type !== SHT_STRTAB)
-        throw this.fail('C50', `Invalid ELF symbol string table type: ${sh_type}`, 'the section that holds the symbol names is no string table');
+        throw this.fail(
+          'C50',
+          `Invalid ELF symbol string table type: ${sh_type}`,
+          'the section that holds the symbol names is no string table',
+        );
     }
     if (this.set === '7.2') {
       this.indexVersions();
@@ -232,7 +316,8 @@ class Validity {
 
   private indexInfo(): void {
     const found = this.count('.modinfo');
-    if (found.length > 1) throw this.fail('C43', 'Only one .modinfo section must exist.', 'two sections are called .modinfo');
+    if (found.length > 1)
+      throw this.fail('C43', 'Only one .modinfo section must exist.', 'two sections are called .modinfo');
     this.info.index.info = found[0] ?? 0;
     if (found.length === 1) this.info.name = this.info.modinfo('name');
   }
@@ -242,16 +327,30 @@ class Validity {
     const found = this.count('.gnu.linkonce.this_module');
     const exactly = this.set === '6.12' ? 'Only one' : 'Exactly one';
     if (found.length !== 1)
-      throw this.fail('C44', `module ${this.named}: ${exactly} .gnu.linkonce.this_module section must exist.`, found.length === 0 ? 'there is no .gnu.linkonce.this_module section: this object was not built as a module' : 'two modules were linked into one object');
+      throw this.fail(
+        'C44',
+        `module ${this.named}: ${exactly} .gnu.linkonce.this_module section must exist.`,
+        found.length === 0
+          ? 'there is no .gnu.linkonce.this_module section: this object was not built as a module'
+          : 'two modules were linked into one object',
+      );
     const s = info.section(found[0]!);
     const what = `module ${this.named}: .gnu.linkonce.this_module`;
     if (s.sh_type === SHT_NOBITS)
       throw this.fail('C45', `${what} section must have a size set`, 'struct module has no bytes in the file');
     if ((s.sh_flags & SHF_ALLOC) === 0)
-      throw this.fail('C46', `${what} must occupy memory during process execution`, 'the section that holds struct module is not SHF_ALLOC');
+      throw this.fail(
+        'C46',
+        `${what} must occupy memory during process execution`,
+        'the section that holds struct module is not SHF_ALLOC',
+      );
     const expected = kernel.structModuleSize ?? s.sh_size;
     if (s.sh_size !== expected)
-      throw this.fail('C47', `${what} section size must match the kernel's built struct module size at run time`, `struct module has ${s.sh_size} bytes in this module and ${expected} in the kernel: they were built with different configurations`);
+      throw this.fail(
+        'C47',
+        `${what} section size must match the kernel's built struct module size at run time`,
+        `struct module has ${s.sh_size} bytes in this module and ${expected} in the kernel: they were built with different configurations`,
+      );
     info.index.mod = s.index;
   }
 
@@ -262,13 +361,22 @@ class Validity {
     const crcs = info.findSec('__version_ext_crcs');
     const names = info.findSec('__version_ext_names');
     if ((crcs === 0) !== (names === 0))
-      throw this.fail('C51', 'extended version crc+name presence does not match', 'only one of __version_ext_crcs and __version_ext_names is there');
+      throw this.fail(
+        'C51',
+        'extended version crc+name presence does not match',
+        'only one of __version_ext_crcs and __version_ext_names is there',
+      );
     if (crcs !== 0) {
       const { bytes } = info.section(names);
       let rest = 0;
       for (let n = Math.floor(info.section(crcs).sh_size / 4); n > 0; n--) {
         const end = bytes.indexOf(0, rest);
-        if (end < 0) throw this.fail('C52', 'more extended version crcs than names', 'the extended version tables do not have the same length');
+        if (end < 0)
+          throw this.fail(
+            'C52',
+            'more extended version crcs than names',
+            'the extended version tables do not have the same length',
+          );
         rest = end + 1;
       }
     }
@@ -281,13 +389,26 @@ class Validity {
   private strtab(): void {
     const { bytes } = this.info.section(this.info.index.str);
     if (bytes.length === 0) throw this.fail('C53', 'empty symbol string table', 'the symbol string table has no bytes');
-    if (bytes[0] !== 0) throw this.fail('C54', 'symbol string table missing leading NUL', 'the first byte of the symbol string table is not NUL');
+    if (bytes[0] !== 0)
+      throw this.fail(
+        'C54',
+        'symbol string table missing leading NUL',
+        'the first byte of the symbol string table is not NUL',
+      );
     if (bytes[bytes.length - 1] !== 0)
-      throw this.fail('C55', "symbol string table isn't NUL terminated", 'the last byte of the symbol string table is not NUL');
+      throw this.fail(
+        'C55',
+        "symbol string table isn't NUL terminated",
+        'the last byte of the symbol string table is not NUL',
+      );
     const { symtab } = this.info;
     for (let i = 0; i < symtab.count; i++) {
       if (symtab.st_name(i) >= bytes.length)
-        throw this.fail('C56', 'symbol name out of bounds in string table', `the name of symbol ${i} lies outside of the symbol string table`);
+        throw this.fail(
+          'C56',
+          'symbol name out of bounds in string table',
+          `the name of symbol ${i} lies outside of the symbol string table`,
+        );
     }
   }
 
@@ -298,7 +419,8 @@ class Validity {
   private finish(): void {
     const { info } = this;
     info.name ??= info.structModuleName();
-    if (this.set !== '7.2') info.index.vers = (this.flags & MODULE_INIT_IGNORE_MODVERSIONS) !== 0 ? 0 : info.findSec('__versions');
+    if (this.set !== '7.2')
+      info.index.vers = (this.flags & MODULE_INIT_IGNORE_MODVERSIONS) !== 0 ? 0 : info.findSec('__versions');
     info.index.pcpu = this.pcpu();
   }
 }

@@ -74,7 +74,13 @@ export function tryToForceLoad(m: Module, reason: string): boolean {
  * check_version(): true when the module may use the symbol. `infoName` is info->name, which these messages print where
  * most others print mod->name.
  */
-export function checkVersion(m: Module, versions: SymbolVersions, infoName: string, symbol: string, crc: number | undefined): boolean {
+export function checkVersion(
+  m: Module,
+  versions: SymbolVersions,
+  infoName: string,
+  symbol: string,
+  crc: number | undefined,
+): boolean {
   const { kernel } = m;
   if (!kernel.switch('MODVERSIONS') || crc === undefined) return true;
   if (!versions.present) return tryToForceLoad(m, symbol);

@@ -84,7 +84,9 @@ export class Entries {
   /** The lower half of a 64-bit addend, unsigned, or the whole of a 32-bit one, signed. */
   addendLow(i: number): number {
     if (!this.rela) return 0;
-    return this.is64 ? this.view.getUint32(i * 24 + (this.little ? 16 : 20), this.little) : this.view.getInt32(i * 12 + 8, this.little);
+    return this.is64
+      ? this.view.getUint32(i * 24 + (this.little ? 16 : 20), this.little)
+      : this.view.getInt32(i * 12 + 8, this.little);
   }
 
   swap(i: number, j: number): void {

@@ -206,7 +206,11 @@ test('two relocation sections of one section are worth a WARN, and are counted t
 
 // 64 bits: GOT, descriptors and stubs
 
-const text64 = (relocs: readonly GivenReloc[], symbols: NonNullable<Given['symbols']>, more: Partial<Given> = {}): Outcome =>
+const text64 = (
+  relocs: readonly GivenReloc[],
+  symbols: NonNullable<Given['symbols']>,
+  more: Partial<Given> = {},
+): Outcome =>
   relocate({
     arch: parisc64,
     memory: more.version === '6.1' ? memory61 : memory,
