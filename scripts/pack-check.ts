@@ -16,12 +16,13 @@ type Manifest = {
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 const env = { ...process.env, PATH: [bin, dirname(process.execPath), process.env['PATH']].join(delimiter) };
-const { name, version, exports, peerDependencies } = JSON.parse(
+const { name, version, exports, peerDependencies, devDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 ) as Manifest;
 const entries = Object.keys(exports)
@@ -29,6 +30,7 @@ const entries = Object.keys(exports)
   .map((entry) => entry.replace('.', name));
 /** The one entry that wants a package its user brings along. */
 const TESTING = `${name}/testing`;
+const ORACLE = `${name}/oracle`;
 const away = mkdtempSync(join(tmpdir(), 'komulator-pack-'));
 process.on('exit', () => rmSync(away, { recursive: true, force: true }));
 
@@ -37,7 +39,13 @@ installed(tarball);
 for (const entry of entries) if (entry !== TESTING) imported(entry);
 added(`fast-check@${peerDependencies['fast-check']}`);
 imported(TESTING);
-typed();
+typed(
+  entries.filter((entry) => entry !== ORACLE),
+  '',
+);
+// What runs on Node only may speak of Node.
+added(`@types/node@${devDependencies['@types/node']}`);
+typed([ORACLE], 'node');
 said('komulator --version', run(join(away, 'node_modules/.bin/komulator'), ['--version'], away).trim(), version);
 said('komulator --help', run(join(away, 'node_modules/.bin/komulator'), ['--help'], away).includes('load'), true);
 console.log(run(join(bin, 'publint'), ['--strict', tarball], root).trim());
@@ -51,7 +59,10 @@ function packed(): string {
   if (!report) throw new Error('npm pack reported nothing');
   const strange = report.files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/.*\.(js|d\.ts)|README\.md|LICENSE|package\.json)$/.test(path));
+    .filter(
+      (path) =>
+        !/^(dist\/.*\.(js|d\.ts)|dist\/oracle\/port\/[\w-]+\.(c|h|md)|README\.md|LICENSE|package\.json)$/.test(path),
+    );
   said('files that do not belong into the package', strange.join(' '), '');
   console.log(`pack:check: ${report.files.length} files, ${(report.size / 1024).toFixed(1)} KiB`);
   return join(away, report.filename);
@@ -77,22 +88,15 @@ function imported(entry: string): void {
 }
 
 /** No skipLibCheck: our own declarations are what is on trial. */
-function typed(): void {
+/** Type checks the entries as a user would, without skipLibCheck; `types`: packages of ambient types. */
+function typed(names: readonly string[], types: string): void {
   writeFileSync(
     join(away, 'use.ts'),
-    `${entries.map((entry, i) => `import * as e${i} from '${entry}';\nvoid e${i};`).join('\n')}\n`,
+    `${names.map((entry, i) => `import * as e${i} from '${entry}';\nvoid e${i};`).join('\n')}\n`,
   );
-  const options = [
-    '--noEmit',
-    '--strict',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2024',
-    '--lib',
-    'es2024,dom,dom.iterable',
-  ];
-  run(join(bin, 'tsc'), [...options, '--types', '', 'use.ts'], away);
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024'];
+  const libs = ['--lib', 'es2024,dom,dom.iterable', '--types', types];
+  run(join(bin, 'tsc'), [...options, ...libs, 'use.ts'], away);
 }
 
 function said<T>(what: string, actual: T, expected: T): void {
