@@ -15,30 +15,26 @@ type Manifest = {
   readonly name: string;
   readonly version: string;
   readonly exports: Readonly<Record<string, unknown>>;
-  readonly peerDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 };
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 const env = { ...process.env, PATH: [bin, dirname(process.execPath), process.env['PATH']].join(delimiter) };
-const { name, version, exports, peerDependencies, devDependencies } = JSON.parse(
+const { name, version, exports, devDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 ) as Manifest;
 const entries = Object.keys(exports)
   .filter((entry) => !entry.endsWith('.json'))
   .map((entry) => entry.replace('.', name));
 /** The one entry that wants a package its user brings along. */
-const TESTING = `${name}/testing`;
 const ORACLE = `${name}/oracle`;
 const away = mkdtempSync(join(tmpdir(), 'komulator-pack-'));
 process.on('exit', () => rmSync(away, { recursive: true, force: true }));
 
 const tarball = packed();
 installed(tarball);
-for (const entry of entries) if (entry !== TESTING) imported(entry);
-added(`fast-check@${peerDependencies['fast-check']}`);
-imported(TESTING);
+for (const entry of entries) imported(entry);
 typed(
   entries.filter((entry) => entry !== ORACLE),
   '',
