@@ -101,18 +101,14 @@ export function explore(make: () => World, { states: most = 100_000, length = 10
     const here = runSchedule(make, node.schedule);
     const possible = movesOf(here);
     if (possible.length === 0) {
-      const asleep = here.threads.filter((thread) => thread.outcome === undefined && !here.daemons.has(thread));
-      if (asleep.length > 0)
-        return broken(
-          `deadlock: ${asleep.map(({ name, step }) => `${name} sleeps in ${step}`).join(', ')}`,
-          node.schedule,
-        );
+      const deadlock = deadlockOf(here);
+      if (deadlock !== undefined) return broken(deadlock, node.schedule);
     }
     for (const [i, move] of possible.entries()) {
       // The first move goes on from where we are.
       const world = i === 0 ? here : runSchedule(make, node.schedule);
       const schedule = [...node.schedule, move];
-      apply(world, move);
+      applyMove(world, move);
       moves++;
       const what = violationOf(world);
       if (what !== undefined) return broken(what, schedule);
@@ -139,7 +135,7 @@ interface Node {
 export function replaySchedule(make: () => World, schedule: readonly Move[]): Moment[] {
   const world = make();
   return schedule.map((move) => {
-    const thread = apply(world, move);
+    const thread = applyMove(world, move);
     const modules = world.kernel.modules.map((m) => `${m.name} ${m.state} ${m.refcount}`);
     return { thread: thread.name, step: thread.outcome === undefined ? thread.step : 'ends', modules };
   });
@@ -147,12 +143,12 @@ export function replaySchedule(make: () => World, schedule: readonly Move[]): Mo
 
 function runSchedule(make: () => World, schedule: readonly Move[]): World {
   const world = make();
-  for (const move of schedule) apply(world, move);
+  for (const move of schedule) applyMove(world, move);
   return world;
 }
 
 /** All that can happen next. Patience ends only when there is nothing else to happen. */
-function movesOf({ threads }: World): Move[] {
+export function movesOf({ threads }: World): Move[] {
   const runnable = threads.filter(({ isRunnable }) => isRunnable).map(({ name }) => name);
   if (runnable.length > 0) return runnable;
   const sleeper = firstToGiveUp(threads);
@@ -164,7 +160,7 @@ function movesOf({ threads }: World): Move[] {
  *
  * @throws Error: there is no such thread, or it cannot go on
  */
-function apply({ kernel, threads }: World, move: Move): Thread {
+export function applyMove({ kernel, threads }: World, move: Move): Thread {
   const late = move.endsWith('!');
   const thread = threads.find(({ name }) => name === (late ? move.slice(0, -1) : move));
   if (thread === undefined || thread.outcome !== undefined || (!late && !thread.isRunnable))
@@ -175,7 +171,15 @@ function apply({ kernel, threads }: World, move: Move): Thread {
   return thread;
 }
 
-function violationOf(world: World): string | undefined {
+/** Who sleeps for ever in a world in which nothing can happen any more. */
+export function deadlockOf({ threads, daemons }: World): string | undefined {
+  const asleep = threads.filter((thread) => thread.outcome === undefined && !daemons.has(thread));
+  if (asleep.length === 0) return undefined;
+  return `deadlock: ${asleep.map(({ name, step }) => `${name} sleeps in ${step}`).join(', ')}`;
+}
+
+/** What is wrong now: with a thread, with the kernel, or with the world. */
+export function violationOf(world: World): string | undefined {
   for (const { name, step, outcome } of world.threads) {
     if (outcome === undefined || 'value' in outcome) continue;
     return `${name}, after ${step}: ${outcome.error instanceof Error ? outcome.error.message : String(outcome.error)}`;
