@@ -1,9 +1,11 @@
 /** A kernel is a value: no globals, any number side by side. */
 import { type Arch, configOf, type ModuleArea } from '../arch/index.ts';
+import { existsIn } from '../arch/summary.ts';
 import { type ElfFormat } from '../relocs/elf.ts';
 import type { Config, Version } from '../relocs/module-view.ts';
 import type { KernelExport } from './exports.ts';
 import type { Idempotent } from './idempotent.ts';
+import { InputError } from './input-error.ts';
 import { AddressSpace } from './memory.ts';
 import type { Module } from './module.ts';
 import { NotifierChain } from './notifier.ts';
@@ -117,8 +119,13 @@ export class Kernel {
   private readonly onceSaid = new Set<string>();
   private readonly symbols: Map<string, bigint[]> | undefined;
 
+  /** @throws InputError an architecture that this version does not have */
   constructor(options: KernelOptions) {
     const { arch } = options;
+    if (!existsIn(arch, options.version))
+      throw new InputError(
+        `Linux ${options.version} has no ${arch.name} (${arch.since === undefined ? `last in ${arch.until}` : `first in ${arch.since}`})`,
+      );
     this.arch = arch;
     this.version = options.version;
     this.vendor = options.vendor ?? 'mainline';

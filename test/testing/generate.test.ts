@@ -1,15 +1,16 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { type Arch, arches, configOf } from '../../arch/index.ts';
+import { existsIn } from '../../arch/summary.ts';
 import type { Howto } from '../../relocs/howto.ts';
 import { rowApplies, rowFor } from '../../relocs/rules.ts';
-import { compareVersions, versions, type Version } from '../../relocs/module-view.ts';
+import { versions, type Version } from '../../relocs/module-view.ts';
 import { Coverage } from '../../testing/coverage.ts';
 import { cases } from '../../testing/generate.ts';
 import { run } from '../../testing/replay.ts';
 
 const newest = (arch: Arch): Version =>
-  versions.findLast((v) => arch.until === undefined || compareVersions(v, arch.until) < 0) ?? '7.2';
+  versions.findLast((v) => existsIn(arch, v)) ?? '7.2';
 const range = (arch: Arch, version: Version = newest(arch)): Parameters<typeof cases>[0] => ({
   arch,
   version,
