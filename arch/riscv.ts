@@ -98,13 +98,16 @@ const u32 = saying(on64(unsigned), (r) => einval(r, `value ${hex(v(r), 16)} out 
 const AUIPC_REACH = [-(1n << 31n) - 0x800n, (1n << 31n) - 0x801n] as const;
 const auipc = on64(range(...AUIPC_REACH));
 const reaches = (r: Site, offset: bigint): boolean => auipc.passes(offset, r.row!, r);
-const orPlt: Check = { name: 'PLT', passes: (offset, _, r) => hasTables(r.module) || reaches(r, offset) };
+const orPlt: Check = {
+  name: 'in reach, or through the PLT',
+  passes: (offset, _, r) => hasTables(r.module) || reaches(r, offset),
+};
 const hasGot: Check = {
-  name: 'GOT',
+  name: 'with MODULE_SECTIONS',
   passes: (_, __, r) => hasTables(r.module),
   refusal: (r) => einval(r, `can not generate the GOT entry for symbol = ${hex(v(r), 16)} from ${pc(r)}`),
 };
-const medany: Check = { name: 'medany', passes: (_, __, r) => r.module.config.CMODEL_MEDLOW !== true };
+const medany: Check = { name: 'not with CMODEL_MEDLOW', passes: (_, __, r) => r.module.config.CMODEL_MEDLOW !== true };
 
 const gotrel = calculation('GOT(S + A) - P', (r) => (hasTables(r.module) ? gotEntry(r.module, v(r)) : v(r)) - r.P);
 const viaPlt: Calculation = {

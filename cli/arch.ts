@@ -46,13 +46,9 @@ const aliases: Readonly<Record<string, string>> = {
 };
 
 function named(name: string): Arch {
-  const found = arches.find((a) => a.name === (aliases[name] ?? name));
-  if (found === undefined)
-    throw unknown(
-      'architecture',
-      name,
-      arches.map((a) => a.name),
-    );
+  const word = name.toLowerCase();
+  const found = arches.find((a) => a.name === (aliases[word] ?? word));
+  if (found === undefined) throw unknown('architecture', word, [...arches.map((a) => a.name), ...Object.keys(aliases)]);
   return found;
 }
 

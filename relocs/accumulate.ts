@@ -105,12 +105,17 @@ const sums = new StateOf<Run, Sums>((run) => new Sums(run));
 /** The `endSection` of an architecture that has summed rows. */
 export const storeSums = (run: Run): void => sums.peek(run)?.storeAll(run);
 
-const stepRow = (type: number, step: Step, field: Field, write: Howto['write'] & object, options: RowOptions): Row =>
-  howto(type, { formula: step.formula, value: (r) => r.S + r.A }, field, dont, { ...options, write });
+const stepRow = (
+  type: number,
+  formula: string,
+  field: Field,
+  write: Howto['write'] & object,
+  options: RowOptions,
+): Row => howto(type, { formula, value: (r) => r.S + r.A }, field, dont, { ...options, write });
 
 /** A row that takes its step on the word in memory. */
 export const inPlace = (type: number, step: Step, word: Field, options: RowOptions = {}): Row =>
-  stepRow(type, step, word, (r, v) => r.write(word.size, step.next(r.read(word.size), r.word(v))), options);
+  stepRow(type, step.formula, word, (r, v) => r.write(word.size, step.next(r.read(word.size), r.word(v))), options);
 
 /**
  * A row that takes its step on the sum of its place: on the low bytes of the `long` that `word` is wide, on a
@@ -122,7 +127,7 @@ export function summed(type: number, step: Step, word: Field, store: Store, opti
     const low = ones(8 * Math.min(word.size, sizeofAddr(r.format)));
     sum.value = (sum.value & ~low) | (step.next(sum.value & low, r.word(v)) & low);
   };
-  return stepRow(type, step, word, write, options);
+  return stepRow(type, `${step.formula}, summed`, word, write, options);
 }
 
 /** Stores in as few bytes of 7 bits as the sum needs: none at all for 0. */

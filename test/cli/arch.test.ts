@@ -67,3 +67,18 @@ test('--kernel leaves out what that kernel does not have', async (t) => {
   t.regex(await names('7.2'), /R_RISCV_SET_ULEB128/);
   t.regex(await names('7.2'), /R_RISCV_ALIGN +refused/);
 });
+
+test('a name is understood as uname and Debian write it, in any case', async (t) => {
+  for (const [word, name] of [
+    ['X86', 'x86_64'],
+    ['AArch64', 'arm64'],
+    ['loong64', 'loongarch64'],
+  ] as const) {
+    const { code, out } = await komulator('arch', word);
+    t.is(code, 0);
+    t.true(out.startsWith(`${name}: `), out.slice(0, 40));
+  }
+  const { code, err } = await komulator('arch', 'aarhc64');
+  t.is(code, 2);
+  t.regex(err, /unknown architecture 'aarhc64'; did you mean aarch64/);
+});
