@@ -3,15 +3,21 @@ import { readFile } from 'node:fs/promises';
 import { type Exploration, explore, type Moment, type Move, replaySchedule } from '../loader/explore.ts';
 import { InputError } from '../loader/input-error.ts';
 import type { Version } from '../relocs/module-view.ts';
+import { exploreRandomly, type RandomExploration } from '../testing/random-schedule.ts';
 import { parseScenario, type Scenario, worldsOf } from '../testing/scenario.ts';
 import { fileError } from './file-error.ts';
 import { type Exit, exit, type Io, toJson } from './io.ts';
+import { positive, whole } from './port/open.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface ExploreOptions {
   readonly kernel?: Version;
   readonly states?: string;
   readonly schedule?: string;
+  readonly random?: boolean;
+  readonly runs?: string;
+  readonly seed?: string;
+  readonly path?: string;
   readonly json?: boolean;
 }
 
@@ -19,8 +25,12 @@ export async function exploreScenario(file: string, options: ExploreOptions, io:
   const scenario = await read(file);
   const version = options.kernel ?? scenario.kernel ?? '7.2';
   const make = worldsOf(scenario, version);
+  for (const option of ['runs', 'seed', 'path'] as const)
+    if (options[option] !== undefined && options.random !== true)
+      throw new UsageError(`--${option} goes with --random`);
   if (options.schedule !== undefined) return follow(make, options.schedule.split(','), options, io);
 
+  if (options.random === true) return tryAtRandom(scenario, version, options, io);
   const states = options.states === undefined ? undefined : Number(options.states);
   if (states !== undefined && !(Number.isInteger(states) && states > 0))
     throw new UsageError('--states is a number above 0');
@@ -29,6 +39,25 @@ export async function exploreScenario(file: string, options: ExploreOptions, io:
     io.print(toJson({ title: scenario.title, kernel: version, ...found, schedules: String(found.schedules) }));
   else tell(scenario, version, found, io);
   return found.violation !== undefined || !found.exhausted ? exit.findings : exit.well;
+}
+
+/** Exit 0 says here that nothing was found, not that nothing is there. */
+function tryAtRandom(scenario: Scenario, version: Version, options: ExploreOptions, io: Io): Exit {
+  const seed = whole('--seed', options.seed);
+  const { states, path } = options;
+  if (states !== undefined) throw new UsageError('--states counts the states of every schedule; --random has --runs');
+  if (path !== undefined && seed === undefined) throw new UsageError('--path goes with the --seed it was found under');
+  if (path !== undefined && !/^\d+(:\d+)*$/.test(path))
+    throw new UsageError(`--path ${path}: is no path such as 17:0:3`);
+  const found = exploreRandomly(worldsOf(scenario, version), {
+    runs: positive('--runs', options.runs, 1000),
+    ...(seed === undefined ? {} : { seed }),
+    ...(path === undefined ? {} : { path }),
+  });
+  if (options.json === true)
+    io.print(toJson({ title: scenario.title, kernel: version, ...found, schedules: String(found.schedules) }));
+  else tellRandom(scenario, version, found, io);
+  return found.violation === undefined ? exit.well : exit.findings;
 }
 
 async function read(file: string): Promise<Scenario> {
@@ -75,6 +104,22 @@ function tell({ title }: Scenario, version: Version, found: Exploration, io: Io)
   io.print('');
   io.print(`found among ${seen}; no shorter schedule breaks it`);
   io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
+}
+
+function tellRandom({ title }: Scenario, version: Version, found: RandomExploration, io: Io): void {
+  io.print(`${title} (${version})`);
+  const seen = `${found.schedules} random schedules (seed ${found.seed}), ${found.states} states, ${found.moves} moves`;
+  if (found.violation === undefined) {
+    io.print(`nothing has broken in ${seen}; that is no proof`);
+    return;
+  }
+  io.print(io.paint('red', found.violation.what));
+  io.print('');
+  lines(found.violation.timeline, io);
+  io.print('');
+  io.print(`found among ${seen}, and shrunk; a shorter schedule may break it too`);
+  io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
+  io.print(`or: --random --seed ${found.seed} --path ${found.path}`);
 }
 
 function lines(timeline: readonly Moment[], io: Io): void {

@@ -177,13 +177,18 @@ Example:
     .addOption(kernelOption("default, the scenario's own, or the newest"))
     .option('--states <n>', 'how many states to look at at most; default, 100000')
     .option('--schedule <moves>', 'follow this schedule instead: names of threads, separated by commas')
+    .option('--random', 'random schedules instead of all, where those are too many')
+    .option('--runs <n>', 'with --random: how many; default, 1000')
+    .option('--seed <n>', 'with --random: the same seed finds the same schedule')
+    .option('--path <path>', 'with --random and --seed: only the schedule that was found there')
     .option('--json', 'one JSON document on stdout')
     .addHelpText(
       'after',
       `${EXITS}
 
-Example:
-  $ komulator explore fixtures/scenarios/rcu-callback.json`,
+Examples:
+  $ komulator explore fixtures/scenarios/rcu-callback.json
+  $ komulator explore fixtures/scenarios/three-by-three.json --random --runs 10000`,
     )
     .action((file: string, options: ExploreOptions) =>
       done(import('./explore.ts').then((m) => m.exploreScenario(file, options, io))),
