@@ -61,7 +61,7 @@ test('who sleeps for ever is a deadlock, whose end is no longer than it must be'
     const kernel = kernelOf('7.2');
     const sleeper = new Thread(
       'sleeper',
-      (function* (): Generator<ThreadStep, unknown, Wake> {
+      (function* (): Generator<ThreadStep, void, Wake> {
         yield { step: 'one' };
         const waits = waitEvent(kernel, new WaitQueue('nobody'), () => false);
         for (let next = waits.next(); !next.done; ) next = waits.next(yield { step: 'wait', wait: next.value });
