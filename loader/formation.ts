@@ -171,24 +171,40 @@ export function modSysfsSetup(load: Loading, m: Module): void {
     );
   if (m.name === '')
     throw load.fail('EINVAL', 'C100', undefined, 'the module has no name (struct module.name is empty)');
+  const dir = `/module/${m.name.replaceAll('/', '!')}`;
+  const duplicate = (path: string): string => `sysfs: cannot create duplicate filename '${dir}/${path}'`;
+  const param = firstTwice(
+    readModuleParams(m, load.info)
+      .filter(({ perm }) => perm !== 0)
+      .map(({ name }) => name),
+  );
+  if (param !== undefined)
+    throw load.fail(
+      'EEXIST',
+      'C100',
+      duplicate(`parameters/${param}`),
+      `two parameters are called ${param}, and ${dir}/parameters has a file for each`,
+    );
   m.sysfs = true;
   if (!m.kernel.switch('KALLSYMS')) return;
-  const dir = `/module/${m.name.replaceAll('/', '!')}/sections`;
-  const names = new Set<string>();
-  for (const s of m.sections) {
-    if ((s.sh_flags & SHF_ALLOC) === 0 || s.sh_size === 0) continue;
-    if (names.has(s.name)) {
-      const line = `sysfs: cannot create duplicate filename '${dir}/${s.name}'`;
-      // 6.1 goes on without the directory.
-      if (m.version === '6.1') return m.log(line);
-      m.sysfs = false;
-      throw load.fail(
-        'EEXIST',
-        'C100',
-        line,
-        `two sections in memory are called ${s.name}, and ${dir} has a file for each`,
-      );
-    }
-    names.add(s.name);
-  }
+  const section = firstTwice(
+    m.sections.filter((s) => (s.sh_flags & SHF_ALLOC) !== 0 && s.sh_size !== 0).map(({ name }) => name),
+  );
+  if (section === undefined) return;
+  const line = duplicate(`sections/${section}`);
+  // 6.1 goes on without the directory.
+  if (m.version === '6.1') return m.log(line);
+  m.sysfs = false;
+  throw load.fail(
+    'EEXIST',
+    'C100',
+    line,
+    `two sections in memory are called ${section}, and ${dir}/sections has a file for each`,
+  );
+}
+
+/** The first name that is there for the second time. */
+function firstTwice(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => seen.size === seen.add(name).size);
 }

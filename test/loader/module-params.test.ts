@@ -21,7 +21,11 @@ const read = (path: string): Uint8Array => readFileSync(new URL(`../../fixtures/
 const machines = JSON.parse(new TextDecoder().decode(read('kernels.json'))) as Record<string, Machine>;
 
 /** Loads the bundled params.ko of a machine with these arguments. */
-function load(machine: string, args: string): { m: Module; kernel: Kernel } | undefined {
+function load(
+  machine: string,
+  args: string,
+  file = read(`ko/${machine}/params.ko`),
+): { m: Module; kernel: Kernel } | undefined {
   const { e_machine, elfClass, endian } = machines[machine] ?? {};
   const arch = arches.find(
     (a) => a.e_machine.includes(e_machine ?? -1) && a.is64 === (elfClass === 64) && a.orders.some((o) => o === endian),
@@ -35,7 +39,7 @@ function load(machine: string, args: string): { m: Module; kernel: Kernel } | un
     version: '7.2',
     exports: exports.filter(({ owner }) => owner === 'vmlinux'),
   });
-  return { m: insmod(kernel, read(`ko/${machine}/params.ko`), { params: args }), kernel };
+  return { m: insmod(kernel, file, { params: args }), kernel };
 }
 
 /** The final bytes of a variable. */
@@ -93,4 +97,16 @@ test('the log of bad and unknown parameters', (t) => {
     "params: unknown parameter 'nosuch' ignored",
     "params: parameters 'rest' after `--' ignored",
   ]);
+});
+
+test('two parameters of one name are one file too many for sysfs', (t) => {
+  const file = Buffer.from(read('ko/x86_64/params.ko'));
+  const [name, other] = ['\0quiet\0', '\0count\0'];
+  let renamed = 0;
+  for (let at = file.indexOf(name); at >= 0; at = file.indexOf(name, at + 1), renamed++) file.write(other, at);
+  t.true(renamed > 0);
+  const error = t.throws(() => load('x86_64', '', file), { instanceOf: LoadError });
+  t.is(error?.errno, 'EEXIST');
+  t.is(error?.check, 'C100');
+  t.is(error?.log.at(-1), "sysfs: cannot create duplicate filename '/module/params/parameters/count'");
 });
