@@ -16,7 +16,7 @@ import type { Version } from '../relocs/module-view.ts';
 import { readConfig } from './kernel-config.ts';
 import type { ModuleHead } from './module-head.ts';
 import { profileOf, vendorOf } from './profile.ts';
-import { readBytes } from './read-text.ts';
+import { readBytes, readText } from './read-text.ts';
 
 /** --kernel, --vendor and --config. */
 export interface ProfileOptions {
@@ -51,6 +51,7 @@ export async function openKernel(head: ModuleHead | undefined, options: KernelOp
     version: profile.version,
     vendor: options.vendor ?? vendorOf(head?.release),
     order: head?.order ?? arch.orders[0]!,
+    builtin: await builtinInSysfs(options.modules),
     ...(options.config === undefined ? {} : { config: await readConfig(options.config) }),
   };
   const symvers = options.symvers ?? symversOf(options.modules);
@@ -70,6 +71,17 @@ export async function openKernel(head: ModuleHead | undefined, options: KernelOp
 function symversOf(modules: string | undefined): string | undefined {
   if (modules === undefined) return undefined;
   return ['Module.symvers', 'build/Module.symvers'].map((name) => join(modules, name)).find((path) => existsSync(path));
+}
+
+/**
+ * Built-in modules that have a directory in /sys/module: those with a version or with parameters (param_sysfs_builtin(),
+ * version_sysfs_builtin()). Which of their parameters have no file is not recorded; nearly all have one.
+ */
+async function builtinInSysfs(modules: string | undefined): Promise<Set<string>> {
+  const file = modules === undefined ? undefined : join(modules, 'modules.builtin.modinfo');
+  if (file === undefined || !existsSync(file)) return new Set();
+  const entries = (await readText(file)).matchAll(/(?:^|\0)([^.\0]+)\.(?:version|parmtype)=/g);
+  return new Set([...entries].map(([, name]) => name!));
 }
 
 /** Names, CRCs and namespaces from --symvers, addresses from --symbols; each alone does too. */

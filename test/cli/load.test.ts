@@ -390,3 +390,24 @@ test("--config: a kernel's .config, or JSON", async (t) => {
   t.is(code, 2);
   t.regex(err, /MODVERSIONS is "n", not true, false or a number/);
 });
+
+test('C99: a module that is built into the kernel of the tree, if that one shows in /sys/module', async (t) => {
+  const tree = join(dir, 'builtin');
+  mkdirSync(tree);
+  const modinfo = (text: string): void => writeFileSync(join(tree, 'modules.builtin.modinfo'), text);
+  writeFileSync(join(tree, 'modules.dep'), '');
+  const args = [module('x86_64', 'params'), '--modules', tree, ...x86];
+
+  modinfo('params.license=GPL\0other.version=1\0unparams.parmtype=a:int\0');
+  t.is((await load(...args)).code, 0);
+  for (const key of ['version=1', 'parmtype=count:int']) {
+    modinfo(`params.license=GPL\0params.${key}\0`);
+    const { code, failed, log } = await load(...args);
+    t.is(code, 1);
+    t.deepEqual(
+      failed.map(({ module: name, errno }) => [name, errno]),
+      [['params', 'EINVAL']],
+    );
+    t.is(log.at(-1), 'params: module is already loaded');
+  }
+});
