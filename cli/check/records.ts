@@ -56,6 +56,30 @@ export class Words {
     this.words[this.length++] = word;
   }
 
+  /** Start of the record at hand. */
+  private at = 0;
+
+  /** Begins the record of a module, all of its fixed words 0, and gives its start. */
+  begin(module: number): number {
+    const at = this.length;
+    this.reserve(HEAD).fill(0, at, at + HEAD);
+    this.length += HEAD;
+    this.words[at + MODULE] = module;
+    return (this.at = at);
+  }
+
+  head(field: number): number {
+    return this.words[this.at + field]!;
+  }
+
+  set(field: number, value: number): void {
+    this.words[this.at + field] = value;
+  }
+
+  end(): void {
+    this.words[this.at + LENGTH] = this.length - this.at;
+  }
+
   /** What has been written, to be handed over; the stream starts anew. */
   take(): Int32Array<ArrayBuffer> {
     const taken = this.words.slice(0, this.length);
