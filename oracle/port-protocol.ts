@@ -49,6 +49,17 @@ export interface PortOutcome {
   readonly sections: ReadonlyMap<number, Uint8Array>;
   /** '#mem.text.head', 'SECTION#stubs' → bytes. */
   readonly extra: ReadonlyMap<string, Uint8Array>;
+  /** Addresses of what ran for the first time in this child, by a port that counts its blocks. */
+  readonly reached?: readonly bigint[];
+}
+
+/** The name among the extras under which a port tells what ran. */
+export const REACHED = '#reached';
+
+/** u64 after u64. */
+function addresses(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length >> 3 }, (_, i) => view.getBigUint64(8 * i, true));
 }
 
 /** The port said something that is no outcome. */
@@ -132,9 +143,12 @@ export function unpackOutcome(
     for (let n = u32(); n > 0; n--) sections.set(u32(), blob());
     const extra = new Map<string, Uint8Array>();
     for (let n = u32(); n > 0; n--) extra.set(new TextDecoder().decode(blob()), blob());
+    const told = extra.get(REACHED);
+    extra.delete(REACHED);
+    const reached = told === undefined ? {} : { reached: addresses(told) };
     const outcome: PortOutcome =
       crash === 0
-        ? { ret, stage: ret === 0 ? undefined : stage, crash: undefined, warns, log, sections, extra }
+        ? { ret, stage: ret === 0 ? undefined : stage, crash: undefined, warns, log, sections, extra, ...reached }
         : {
             ret: 'crash',
             stage: undefined,
@@ -143,6 +157,7 @@ export function unpackOutcome(
             log,
             sections,
             extra,
+            ...reached,
           };
     return { outcome, length: at };
   } catch (error) {

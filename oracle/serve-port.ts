@@ -1,6 +1,6 @@
 /** The other end of docs/port-protocol.md: what makes a function of TypeScript a port. */
 import type { Readable, Writable } from 'node:stream';
-import { type PortCase, type PortOutcome, portRegions } from './port-protocol.ts';
+import { type PortCase, type PortOutcome, portRegions, REACHED } from './port-protocol.ts';
 
 /** What a port says of a case; it cannot tell its own death. */
 export type Answer = Omit<PortOutcome, 'ret' | 'crash'> & { readonly ret: number | 'crash' };
@@ -54,7 +54,7 @@ function unpackCase(
   }
 }
 
-function packOutcome({ ret, stage, warns, log, sections, extra }: Answer, number: number): Buffer {
+function packOutcome({ ret, stage, warns, log, sections, extra, reached = [] }: Answer, number: number): Buffer {
   const parts: Buffer[] = [];
   const u32 = (...values: readonly number[]): void => {
     const buffer = Buffer.alloc(4 * values.length);
@@ -73,7 +73,11 @@ function packOutcome({ ret, stage, warns, log, sections, extra }: Answer, number
     u32(index);
     blob(bytes);
   }
-  u32(extra.size);
+  u32(extra.size + (reached.length > 0 ? 1 : 0));
+  if (reached.length > 0) {
+    blob(Buffer.from(REACHED));
+    blob(new Uint8Array(new BigUint64Array(reached).buffer));
+  }
   for (const [name, bytes] of extra) {
     blob(Buffer.from(name));
     blob(bytes);

@@ -65,6 +65,8 @@ export interface Verdict {
   readonly coverage: Coverage;
   /** Cases in which the reference sees a wild access to memory, and the port lived: by chance it hit memory that is there. */
   readonly lucky: number;
+  /** Addresses at which the port says that its code ran; empty when it does not say. */
+  readonly blocks: ReadonlySet<bigint>;
   /** How cases ended with the port: '0', '-8 relocate', 'crash BUG' → count. */
   readonly endings: ReadonlyMap<string, number>;
   readonly milliseconds: number;
@@ -88,7 +90,18 @@ export async function verify(asked: Answering, options: VerifyOptions): Promise<
   await port.run([]);
   const verdict = (runs: number, disagreement?: Disagreement): Verdict => {
     const { reached, coverage, endings, lucky } = tally;
-    return { seed, runs, reached, coverage, endings, lucky, milliseconds: performance.now() - started, disagreement };
+    const { blocks } = port;
+    return {
+      seed,
+      runs,
+      reached,
+      coverage,
+      blocks,
+      endings,
+      lucky,
+      milliseconds: performance.now() - started,
+      disagreement,
+    };
   };
   if (options.path !== undefined) {
     const [given] = fc.sample(arbitrary, { seed, path: startOf(options.path), numRuns: 1 });
@@ -117,8 +130,12 @@ export async function verify(asked: Answering, options: VerifyOptions): Promise<
   return verdict(done);
 }
 
-/** Puts an empty case in front of others: a port may have to be started for it, which is no fault of the next. */
+/**
+ * Puts an empty case in front of others: a port may have to be started for it, which is no fault of the next. Keeps what
+ * is told about the port's code.
+ */
 class Warm implements Answering {
+  readonly blocks = new Set<bigint>();
   private readonly port: Answering;
   private readonly empty: PortCase;
 
@@ -128,7 +145,9 @@ class Warm implements Answering {
   }
 
   async run(given: readonly PortCase[]): Promise<PortOutcome[]> {
-    return (await this.port.run([this.empty, ...given])).slice(1);
+    const outcomes = await this.port.run([this.empty, ...given]);
+    for (const { reached = [] } of outcomes) for (const address of reached) this.blocks.add(address);
+    return outcomes.slice(1);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What `port verify` and `port record` ask: a port built from a kernel tree, or any command, and cases it can take. */
 import { type Arch, arches } from '../../arch/index.ts';
-import { BuildError, buildPort } from '../../oracle/build.ts';
+import type { Block } from '../../oracle/blocks.ts';
+import { BuildError, buildPort, type Port } from '../../oracle/build.ts';
 import { PortProcess } from '../../oracle/port-process.ts';
 import { type PortSpec, ports, withoutPort } from '../../oracle/ports.ts';
 import { type Version, versions } from '../../relocs/module-view.ts';
@@ -30,6 +31,8 @@ export interface OpenPort {
   readonly what: string;
   /** The options to say the same again. */
   readonly again: string;
+  /** Basic blocks of the handlers, when the port was built here and counts them. */
+  readonly blocks: readonly Block[] | undefined;
 }
 
 /** The registry's architecture of a port: 'mips' of 'mipsel'. */
@@ -53,10 +56,15 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     throw new UsageError("give either --kernel-tree DIR, to build the kernel's own handlers, or --exec CMD");
   const spec = ports[options.arch];
   const timeLimit = positive('--time-limit', options.timeLimit, 5000);
-  const { command, version, what } =
+  const { command, version, what, blocks } =
     exec === undefined
       ? await built(options, options.arch, kernelTree!, io)
-      : { command: ['sh', '-c', `exec ${exec}`] as const, version: options.kernel ?? '7.2', what: exec };
+      : {
+          command: ['sh', '-c', `exec ${exec}`] as const,
+          version: options.kernel ?? '7.2',
+          what: exec,
+          blocks: undefined,
+        };
   const little = littleOf(options, arch, spec);
   const range: CaseRange = {
     arch,
@@ -78,7 +86,7 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     ...(options.timeLimit === undefined ? [] : [`--time-limit ${options.timeLimit}`]),
     ...(options.type === undefined ? [] : [`--type ${options.type.join(' ')}`]),
   ].join(' ');
-  return { name: options.arch, process: new PortProcess({ command, timeLimit }), range, what, again };
+  return { name: options.arch, process: new PortProcess({ command, timeLimit }), range, what, again, blocks };
 }
 
 async function built(
@@ -86,14 +94,15 @@ async function built(
   arch: string,
   kernelTree: string,
   io: Io,
-): Promise<{ command: readonly [string, ...string[]]; version: Version; what: string }> {
+): Promise<{ command: readonly [string, ...string[]]; version: Version; what: string; blocks: Port['blocks'] }> {
   const port = await build({ ...options, arch, kernelTree }, io);
   const version = options.kernel ?? versions.find((v) => v === port.version);
   if (version === undefined)
     throw new UsageError(
       `${kernelTree} is ${port.version}, of which there is no profile: --kernel chooses ${versions.join(', ')} to compare it with`,
     );
-  return { command: port.command, version, what: `the handlers of ${kernelTree} (${port.compiler})` };
+  const { command, blocks } = port;
+  return { command, version, blocks, what: `the handlers of ${kernelTree} (${port.compiler})` };
 }
 
 /** buildPort() with words for people. */

@@ -1,4 +1,5 @@
 /** A verdict in the words of people, machines and CI. */
+import type { BlockCoverage } from '../../oracle/blocks.ts';
 import type { Disagreement, Ending, Verdict } from '../../oracle/verify.ts';
 import type { RelocationFacts } from '../../oracle/relocation-facts.ts';
 import type { Howto } from '../../relocs/howto.ts';
@@ -12,6 +13,8 @@ export interface Verified {
   /** What was run, for people. */
   readonly port: string;
   readonly verdict: Verdict;
+  /** What ran of the handlers' code, when the port was built here and its compiler can tell. */
+  readonly blocks: BlockCoverage | undefined;
   /** Rows that the kernel has, or those that were asked for. */
   readonly rows: readonly Howto[];
   /** The command that shows the same again. */
@@ -104,6 +107,29 @@ function reachedLines({ verdict, rows }: Verified): string[] {
   return lines;
 }
 
+/** Blocks of the handlers' C: most of what is left is what no relocation decides. */
+function blockLines(blocks: BlockCoverage | undefined): string[] {
+  if (blocks === undefined) return [];
+  const { reached, total, notReached, neverRun } = blocks;
+  const never = [...neverRun].map(([name, n]) => `${name} (${n})`);
+  return [
+    `basic blocks reached: ${reached} of ${total} in the handlers' functions that ran`,
+    ...(notReached.length === 0 ? [] : [`  not reached: ${byFile(notReached)}`]),
+    ...(never.length === 0 ? [] : [`  never run, with blocks: ${never.join(', ')}`]),
+  ];
+}
+
+/** 'a.c:1, 2; b.c:3'. */
+function byFile(places: readonly string[]): string {
+  const files = new Map<string, string[]>();
+  for (const place of places) {
+    const at = place.lastIndexOf(':');
+    const file = place.slice(0, at);
+    files.set(file, [...(files.get(file) ?? []), place.slice(at + 1)]);
+  }
+  return [...files].map(([file, lines]) => `${file}:${lines.join(', ')}`).join('; ');
+}
+
 const pretty: Lines = (v, io) => {
   const { verdict } = v;
   const d = verdict.disagreement;
@@ -132,6 +158,7 @@ const pretty: Lines = (v, io) => {
         ]),
     `types reached: ${reached} of ${v.rows.length}`,
     ...(d === undefined ? reachedLines(v) : []),
+    ...(d === undefined ? blockLines(v.blocks) : []),
     `again: ${v.again}`,
   ];
 };
@@ -160,6 +187,15 @@ const json: Lines = (v) => {
         reached: verdict.coverage.reached.get(row.name) ?? {},
         notReached: missing.get(row.name) ?? [],
       })),
+      blocks:
+        v.blocks === undefined
+          ? null
+          : {
+              reached: v.blocks.reached,
+              of: v.blocks.total,
+              notReached: v.blocks.notReached,
+              neverRun: v.blocks.neverRun,
+            },
       disagreement:
         d === undefined
           ? null

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { configOf } from '../../arch/index.ts';
+import { blockCoverage } from '../../oracle/blocks.ts';
 import { verify, type Verdict } from '../../oracle/verify.ts';
 import { rowFor } from '../../relocs/rules.ts';
 import { fileError } from '../file-error.ts';
@@ -60,7 +61,7 @@ async function asked(
 }
 
 /** The verdict with everything that reporters say. */
-function facts({ name, range, what, again }: OpenPort, verdict: Verdict): Verified {
+function facts({ name, range, what, again, blocks }: OpenPort, verdict: Verdict): Verified {
   const { arch, version } = range;
   const config = configOf(arch, version);
   const rows = [...arch.rules.rows.keys()]
@@ -74,6 +75,7 @@ function facts({ name, range, what, again }: OpenPort, verdict: Verdict): Verifi
     kernel: version,
     port: what,
     verdict,
+    blocks: blocks === undefined ? undefined : blockCoverage(blocks, verdict.blocks),
     rows,
     again:
       d === undefined

@@ -570,15 +570,44 @@ static void write_sections(const struct module_image *m)
 		}
 }
 
+/* What ran for the first time: one of the extras, when it is not empty. */
+static void write_reached(port_addr n, const port_addr *list)
+{
+	port_addr i;
+
+	if (!n)
+		return;
+	write_blob("#reached", 8);
+	write_u32((u32)n * 8);
+	for (i = 0; i < n; i++) {
+		write_u32((u32)list[i]);
+		write_u32((u32)((u64)list[i] >> 32));
+	}
+}
+
+/* Of a case without memory to show. */
+static void write_no_sections(void)
+{
+	const port_addr *list;
+	port_addr reached = port_blocks_fresh(&list);
+
+	write_u32(0);
+	write_u32(reached != 0);
+	write_reached(reached, list);
+}
+
 static void write_extra(const struct port_case *c, const struct module_image *m)
 {
-	u32 i, n = m->text_head != 0;
+	const port_addr *list;
+	port_addr reached = port_blocks_fresh(&list);
+	u32 i, n = (m->text_head != 0) + (reached != 0);
 	char name[256];
 
 	for (i = 1; i < m->hdr->shnum; i++)
 		if ((m->sechdrs[i].flags & SHF_ALLOC) && m->prepend[i])
 			n++;
 	write_u32(n);
+	write_reached(reached, list);
 	if (m->text_head) {
 		write_blob("#mem.text.head", 14);
 		write_blob((const void *)c->mem[0].base, m->text_head);
@@ -658,8 +687,7 @@ static void run_case(void)
 	ret = load();
 	write_outcome(&current_case, ret, ret ? reached : DONE, 0);
 	if (reached == FROB) {
-		write_u32(0);
-		write_u32(0);
+		write_no_sections();
 	} else {
 		write_sections(&image);
 		write_extra(&current_case, &image);
@@ -679,8 +707,7 @@ static __attribute__((__noreturn__)) void crash(u32 how)
 
 	in_kernel = 0;
 	write_outcome(&current_case, 0, DONE, how);
-	write_u32(0);
-	write_u32(0);
+	write_no_sections();
 	end_case();
 	if (++crashes == MOST_CRASHES)
 		port_exit(0);

@@ -30,6 +30,9 @@ extern unsigned int port_variant;
 /* A stub was called that nobody has written: ends the port, naming it. */
 __attribute__((__noreturn__)) void port_missing(const char *name);
 
+/* blocks.c: addresses behind the calls at the heads of blocks that ran since it was last asked, and never before. */
+port_addr port_blocks_fresh(const port_addr **list);
+
 /* runtime.c */
 void *port_alloc(port_addr size);
 void *port_realloc(void *old, port_addr size);

@@ -1,0 +1,121 @@
+/** A build folder of a kernel tree (make O=): configured, and with the objects whose compile lines ports need. */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildError } from './build-error.ts';
+import { commandFile } from './compile-line.ts';
+import { execute, exists, tail } from './execute.ts';
+import type { PortSpec } from './ports.ts';
+import type { Toolchain } from './toolchain.ts';
+
+/** Not in any port: what no case shall depend on, or what makes handlers larger without making them more interesting. */
+const disabled =
+  'FTRACE STACKPROTECTOR KASAN KCSAN UBSAN KCOV MODULE_SIG GCC_PLUGINS WERROR CFI FORTIFY_SOURCE DYNAMIC_DEBUG ' +
+  'KALLSYMS LIVEPATCH MODVERSIONS RANDSTRUCT GCOV_KERNEL DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT DEBUG_INFO DEBUG_VM ' +
+  'MEM_ALLOC_PROFILING LTO_CLANG';
+const enabled = 'MODULES MODULE_UNLOAD DEBUG_INFO_NONE';
+const commonConfig: readonly string[] = [
+  ...disabled.split(' ').flatMap((option) => ['-d', option]),
+  ...enabled.split(' ').flatMap((option) => ['-e', option]),
+];
+
+/** VERSION.PATCHLEVEL of a kernel tree. Throws BuildError when it is none. */
+export async function treeVersion(tree: string): Promise<string> {
+  const makefile = await readFile(join(tree, 'Makefile'), 'utf8').catch(() => '');
+  const field = (name: string): string | undefined => new RegExp(`^${name} = (\\d+)$`, 'm').exec(makefile)?.[1];
+  const major = field('VERSION');
+  const minor = field('PATCHLEVEL');
+  if (major === undefined || minor === undefined || !(await exists(join(tree, 'kernel/module')))) {
+    throw new BuildError(`${tree} is no kernel tree: no Makefile with a VERSION, or no kernel/module`);
+  }
+  return `${major}.${minor}`;
+}
+
+/** Arguments of scripts/config for a port. */
+export const configArguments = (spec: PortSpec, version: string): readonly string[] => [
+  ...commonConfig,
+  ...spec.config,
+  ...(spec.versions[version] ?? []),
+];
+
+export interface KernelBuildOptions {
+  readonly tree: string;
+  readonly folder: string;
+  readonly spec: PortSpec;
+  readonly tools: Toolchain;
+  /** The folder is somebody's own: nothing is configured or built in it. */
+  readonly foreign: boolean;
+  /** The port's name, for log lines. */
+  readonly name: string;
+  readonly log: (line: string) => void;
+}
+
+export class KernelBuild {
+  readonly #options: KernelBuildOptions;
+
+  constructor(options: KernelBuildOptions) {
+    this.#options = options;
+  }
+
+  /** Configures the folder, unless that was done. Throws BuildError. */
+  async configure(set: readonly string[]): Promise<void> {
+    const { folder, foreign, spec, tree, name, log } = this.#options;
+    const done = join(folder, foreign ? '.config' : '.komulator');
+    if (await exists(done)) return;
+    if (foreign) throw new BuildError(`${folder} is no build folder: it has no .config`);
+    const { defconfig } = spec;
+    log(`${name}: configuring (${defconfig}) in ${folder}`);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    await this.#make(...defconfig.split(' '));
+    const script = join(tree, 'scripts/config');
+    const configured = await execute(script, ['--file', join(folder, '.config'), ...set], tree);
+    if (configured.status !== 0) throw new BuildError(`scripts/config failed:\n${tail(configured.text)}`);
+    await this.#make('olddefconfig');
+    await writeFile(done, '');
+  }
+
+  /** Options that are set, without CONFIG_. */
+  async config(): Promise<Record<string, string>> {
+    const config: Record<string, string> = {};
+    const text = await readFile(join(this.#options.folder, '.config'), 'utf8');
+    for (const match of text.matchAll(/^CONFIG_(\w+)=(.*)$/gm)) config[match[1] ?? ''] = match[2] ?? '';
+    return config;
+  }
+
+  /**
+   * Those whose source the tree has: hooks move between files from version to version. With '?OPTION' behind it, a
+   * file belongs to a configuration that has the option.
+   */
+  async present(paths: readonly string[], config: Readonly<Record<string, string>>): Promise<string[]> {
+    const found: string[] = [];
+    for (const conditional of paths) {
+      const [path = '', option] = conditional.split('?');
+      if (option !== undefined && config[option] === undefined) continue;
+      const stem = join(this.#options.tree, path.replace(/\.[co]$/, ''));
+      if ((await exists(`${stem}.c`)) || (await exists(`${stem}.S`))) found.push(path);
+    }
+    return found;
+  }
+
+  /** The first of the objects that has never been made: its .cmd file. */
+  async unmade(targets: readonly string[]): Promise<string | undefined> {
+    for (const target of targets) {
+      const path = join(this.#options.folder, commandFile(target));
+      if (!(await exists(path))) return path;
+    }
+    return undefined;
+  }
+
+  /** Makes objects by the kernel's own make. Throws BuildError. */
+  async makeObjects(targets: readonly string[]): Promise<void> {
+    this.#options.log(`${this.#options.name}: building ${targets.join(' ')}`);
+    await this.#make(...targets);
+  }
+
+  async #make(...goals: readonly string[]): Promise<void> {
+    const { folder, tree, spec, tools } = this.#options;
+    const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${spec.arch}`, tools.makeVariable, ...goals];
+    const made = await execute('nice', args, tree);
+    if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
+  }
+}
