@@ -1,6 +1,13 @@
 /** `komulator explore`: every interleaving of a scenario's threads, and the shortest one that breaks something. */
 import { readFile } from 'node:fs/promises';
-import { type Exploration, explore, type Moment, type Move, replaySchedule } from '../loader/explore.ts';
+import {
+  type Exploration,
+  explore,
+  type Moment,
+  type Move,
+  replaySchedule,
+  type Violation,
+} from '../loader/explore.ts';
 import { InputError } from '../loader/input-error.ts';
 import type { Version } from '../relocs/module-view.ts';
 import { exploreRandomly, type RandomExploration } from '../testing/random-schedule.ts';
@@ -94,13 +101,14 @@ function tell({ title }: Scenario, version: Version, found: Exploration, io: Io)
     io.print(
       found.exhausted
         ? io.paint('green', `nothing breaks: ${seen}`)
-        : `nothing has broken in ${seen}, and there are more: give more --states`,
+        : `nothing has broken in ${seen}, and there is more: ${found.stopped ?? ''}`,
     );
     return;
   }
   io.print(io.paint('red', found.violation.what));
   io.print('');
   lines(found.violation.timeline, io);
+  stacks(found.violation, io);
   io.print('');
   io.print(`found among ${seen}; no shorter schedule breaks it`);
   io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
@@ -116,6 +124,7 @@ function tellRandom({ title }: Scenario, version: Version, found: RandomExplorat
   io.print(io.paint('red', found.violation.what));
   io.print('');
   lines(found.violation.timeline, io);
+  stacks(found.violation, io);
   io.print('');
   io.print(`found among ${seen}, and shrunk; a shorter schedule may break it too`);
   io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
@@ -127,4 +136,13 @@ function lines(timeline: readonly Moment[], io: Io): void {
   const [threads, steps] = [widest('thread'), widest('step')];
   for (const { thread, step, modules } of timeline)
     io.print(`  ${thread.padEnd(threads)}  ${step.padEnd(steps)}  ${modules.join('; ')}`.trimEnd());
+}
+
+/** As an oops has it: innermost first. */
+function stacks(violation: Violation, io: Io): void {
+  for (const { of, frames } of violation.stacks) {
+    io.print('');
+    io.print(`${of}:`);
+    for (const frame of frames) io.print(`  ${frame}`);
+  }
 }

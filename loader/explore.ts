@@ -1,46 +1,48 @@
 /**
  * Every interleaving of some threads: breadth first, so that the first schedule that breaks something is a shortest
- * one. A state that was seen before is not gone on from; generators cannot be copied, so a state is reached again by
- * running its schedule.
+ * one. A state that was seen before is not gone on from, and of two moves that do not concern each other only one order
+ * is tried (sleep sets: the other order comes to the same state). Generators cannot be copied, so a state is reached
+ * again by running its schedule.
  */
-import type { Kernel } from './kernel.ts';
-import { firstToGiveUp, type Thread } from './thread.ts';
+import {
+  applyMove,
+  deadlockOf,
+  type Footprint,
+  type Move,
+  movesOf,
+  runSchedule,
+  showViolation,
+  type Violation,
+  violationOf,
+  type World,
+} from './world.ts';
 
-/** One run of a scenario, from its beginning. The same moves must always lead to the same state. */
-export interface World {
-  readonly kernel: Kernel;
-  readonly threads: readonly Thread[];
-  /** Those that may sleep for ever. */
-  readonly daemons: ReadonlySet<Thread>;
-  /** What is wrong now. */
-  violation(): string | undefined;
-  /** Two states that go on in the same way have the same text. */
-  key(): string;
-}
-
-/** The thread that goes on, by name; with `!` behind it because its patience has ended. */
-export type Move = string;
-
-/** What has happened after a move. */
-export interface Moment {
-  readonly thread: string;
-  readonly step: string;
-  /** "lib COMING 1", newest first. */
-  readonly modules: readonly string[];
-}
+export {
+  applyMove,
+  deadlockOf,
+  type Footprint,
+  type Moment,
+  type Move,
+  movesOf,
+  replaySchedule,
+  showViolation,
+  type Stack,
+  type Violation,
+  violationOf,
+  type World,
+} from './world.ts';
 
 export interface Exploration {
   readonly states: number;
+  /** Moves that were made to find them. */
   readonly moves: number;
   /** Schedules from the beginning to an end; of those states that were seen. */
   readonly schedules: bigint;
-  /** False: a limit was reached before all was seen. */
+  /** False: something was wrong, or a limit was reached before all was seen. */
   readonly exhausted: boolean;
-  readonly violation?: {
-    readonly what: string;
-    readonly schedule: readonly Move[];
-    readonly timeline: readonly Moment[];
-  };
+  readonly violation?: Violation;
+  /** Which limit was reached, and by whom. */
+  readonly stopped?: string;
 }
 
 export interface Limits {
@@ -48,179 +50,191 @@ export interface Limits {
   readonly states?: number;
   /** Moves of one schedule, default 1,000: longer ones are taken to be endless. */
   readonly length?: number;
+  /** False: every order is tried, of moves that do not concern each other too. */
+  readonly prune?: boolean;
 }
 
-/** Steps that nobody else can see: they go together with the one that follows. */
-const unseen: ReadonlySet<string> = new Set([
-  'module_sig_check',
-  'elf_validity_check',
-  'elf_validity_cache_copy',
-  'module_frob_arch_sections',
-  'layout_and_allocate',
-  'percpu_modalloc',
-  'find_module_sections',
-  'setup_modinfo',
-  'apply_relocations',
-  'post_relocation',
-  'prepare_coming_module',
-  'parse_args',
-  'mod_sysfs_setup',
-  'free_copy',
-  'ddebug_cleanup',
-  'free_arch_cleanup',
-  'free_modinfo',
-  'free_module',
-  'module_notify_list',
-  'last_unloaded_module',
-  'mod_sysfs_teardown',
-  'module_arch_cleanup',
-  'module_destroy_params',
-  'try_add_tainted_module',
-  'percpu_modfree',
-]);
+/** Worlds that are kept where they stand, so that their schedules need not be run again. */
+const KEPT = 4096;
 
 /** Explores all schedules of the world that `make` makes. */
-export function explore(make: () => World, { states: most = 100_000, length = 1000 }: Limits = {}): Exploration {
+export function explore(
+  make: () => World,
+  { states: most = 100_000, length = 1000, prune = true }: Limits = {},
+): Exploration {
   const start = make();
-  const seen = new Map<string, Node>();
-  const root: Node = { schedule: [], next: [] };
-  seen.set(start.key(), root);
+  const root = new Node([], start);
+  const seen = new Map<string, Node>([[start.key(), root]]);
   const queue = [root];
   let moves = 0;
-  const done = (exhausted: boolean, violation?: Exploration['violation']): Exploration => ({
+  let kept = 1;
+  const done = (exhausted: boolean, why: Pick<Exploration, 'violation' | 'stopped'> = {}): Exploration => ({
     states: seen.size,
     moves,
-    schedules: countSchedules(root),
+    schedules: countSchedules(root, (schedule) => seen.get(runSchedule(make, schedule).key())),
     exhausted,
-    ...(violation === undefined ? {} : { violation }),
+    ...why,
   });
-  const broken = (what: string, schedule: readonly Move[]): Exploration =>
-    done(false, { what, schedule, timeline: replaySchedule(make, schedule) });
 
   for (const node of queue) {
-    const here = runSchedule(make, node.schedule);
+    let here = node.world;
+    if (here !== undefined) kept--;
+    node.world = undefined;
+    here ??= runSchedule(make, node.schedule);
     const possible = movesOf(here);
     if (possible.length === 0) {
       const deadlock = deadlockOf(here);
-      if (deadlock !== undefined) return broken(deadlock, node.schedule);
+      if (deadlock !== undefined) return done(false, { violation: showViolation(make, deadlock, node.schedule) });
     }
-    for (const [i, move] of possible.entries()) {
+    node.isLeft = true;
+    const asleep = (node.asleep ??= new Map<Move, Sleep>());
+    /** What goes before the others: the moves that sleep, and those that have been made from here. */
+    const before = new Map(asleep);
+    for (const [move, made] of node.made) before.set(move, { by: move, from: node, footprint: made });
+    let fresh: World | undefined = here;
+    for (const move of possible) {
+      if (asleep.has(move) || node.made.has(move)) continue;
       // The first move goes on from where we are.
-      const world = i === 0 ? here : runSchedule(make, node.schedule);
+      const world: World = fresh ?? runSchedule(make, node.schedule);
+      fresh = undefined;
       const schedule = [...node.schedule, move];
-      applyMove(world, move);
+      const { footprint } = world;
+      footprint?.reads.clear();
+      footprint?.writes.clear();
+      const thread = applyMove(world, move);
+      // The clock concerns everybody.
+      const touched = footprint === undefined || move.endsWith('!') ? undefined : copyOf(footprint);
       moves++;
       const what = violationOf(world);
-      if (what !== undefined) return broken(what, schedule);
+      if (what !== undefined) return done(false, { violation: showViolation(make, what, schedule) });
+
       const key = world.key();
       let reached = seen.get(key);
       if (reached === undefined) {
-        if (seen.size >= most || schedule.length > length) return done(false);
-        reached = { schedule, next: [] };
+        if (seen.size >= most) return done(false, { stopped: `there are more than ${most} states` });
+        if (schedule.length > length)
+          return done(false, {
+            stopped: `a schedule has more than ${length} moves, and ${thread.name} goes on with ${thread.step}: it may be endless`,
+          });
+        reached = new Node(schedule, kept < KEPT ? world : undefined);
+        if (kept < KEPT) kept++;
         seen.set(key, reached);
         queue.push(reached);
       }
-      node.next.push(reached);
+      node.next.set(move, reached);
+      node.made.set(move, touched);
+      if (prune && reached.letSleep(sleepersAfter(before, node, move, touched))) queue.push(reached);
+      before.set(move, { by: move, from: node, footprint: touched });
     }
   }
   return done(true);
 }
 
-interface Node {
+/** A move that need not be made from a state: from `from`, where `by` led to here, it was made before that. */
+interface Sleep {
+  readonly from: Node;
+  readonly by: Move;
+  readonly footprint: Footprint | undefined;
+}
+
+class Node {
   readonly schedule: readonly Move[];
-  readonly next: Node[];
-}
+  readonly next: Map<Move, Node> = new Map();
+  /** Moves that were made from here, and what they touched. */
+  readonly made: Map<Move, Footprint | undefined> = new Map();
+  /** Undefined: nobody has said yet. */
+  asleep: Map<Move, Sleep> | undefined;
+  /** True: it was gone on from. */
+  isLeft = false;
+  world: World | undefined;
 
-/** Runs moves one after the other and tells what happened. */
-export function replaySchedule(make: () => World, schedule: readonly Move[]): Moment[] {
-  const world = make();
-  return schedule.map((move) => {
-    const thread = applyMove(world, move);
-    const modules = world.kernel.modules.map((m) => `${m.name} ${m.state} ${m.refcount}`);
-    return { thread: thread.name, step: thread.outcome === undefined ? thread.step : 'ends', modules };
-  });
-}
-
-function runSchedule(make: () => World, schedule: readonly Move[]): World {
-  const world = make();
-  for (const move of schedule) applyMove(world, move);
-  return world;
-}
-
-/** All that can happen next. Patience ends only when there is nothing else to happen. */
-export function movesOf({ threads }: World): Move[] {
-  const runnable = threads.filter(({ isRunnable }) => isRunnable).map(({ name }) => name);
-  if (runnable.length > 0) return runnable;
-  const sleeper = firstToGiveUp(threads);
-  return sleeper === undefined ? [] : [`${sleeper.name}!`];
-}
-
-/**
- * Lets a thread go on to the next step that others can see.
- *
- * @throws Error: there is no such thread, or it cannot go on
- */
-export function applyMove({ kernel, threads }: World, move: Move): Thread {
-  const late = move.endsWith('!');
-  const thread = threads.find(({ name }) => name === (late ? move.slice(0, -1) : move));
-  if (thread === undefined || thread.outcome !== undefined || (!late && !thread.isRunnable))
-    throw new Error(`the schedule cannot be followed: ${move} cannot go on`);
-  if (late) kernel.now = Math.max(kernel.now, thread.wait?.until ?? 0);
-  thread.run(late ? 'timeout' : undefined);
-  while (thread.isRunnable && thread.wait === undefined && unseen.has(thread.step)) thread.run();
-  return thread;
-}
-
-/** Who sleeps for ever in a world in which nothing can happen any more. */
-export function deadlockOf({ threads, daemons }: World): string | undefined {
-  const asleep = threads.filter((thread) => thread.outcome === undefined && !daemons.has(thread));
-  if (asleep.length === 0) return undefined;
-  return `deadlock: ${asleep.map(({ name, step }) => `${name} sleeps in ${step}`).join(', ')}`;
-}
-
-/** What is wrong now: with a thread, with the kernel, or with the world. */
-export function violationOf(world: World): string | undefined {
-  for (const { name, step, outcome } of world.threads) {
-    if (outcome === undefined || 'value' in outcome) continue;
-    return `${name}, after ${step}: ${outcome.error instanceof Error ? outcome.error.message : String(outcome.error)}`;
+  constructor(schedule: readonly Move[], world: World | undefined) {
+    this.schedule = schedule;
+    this.world = world;
   }
-  return loaderViolation(world.kernel) ?? world.violation();
-}
 
-/** What must hold in every kernel at every moment. */
-export function loaderViolation(kernel: Kernel): string | undefined {
-  for (const m of kernel.modules) {
-    for (const target of m.targets) {
-      if (!kernel.modules.includes(target)) return `${m.name} uses ${target.name}, which is no longer there`;
-      if (target.state !== 'LIVE') return `${m.name} uses ${target.name}, which is ${target.state}`;
+  /** What may sleep here sleeps on every way that leads here. True: it was gone on from, and somebody has woken. */
+  letSleep(sleepers: Map<Move, Sleep>): boolean {
+    if (this.asleep === undefined) {
+      this.asleep = sleepers;
+      return false;
     }
-    if (m.refcnt < 0) return `${m.name} has ${m.refcnt} references`;
-    if (m.warnings.length > 0) return m.warnings[0];
+    let woken = false;
+    for (const move of this.asleep.keys()) {
+      if (sleepers.has(move)) continue;
+      this.asleep.delete(move);
+      woken = true;
+    }
+    return woken && this.isLeft;
   }
-  for (const [name, exports] of kernel.moduleExports) {
-    const gone = exports.find(({ owner }) => owner !== undefined && !kernel.modules.includes(owner));
-    if (gone !== undefined) return `${name} of ${gone.owner!.name} is still exported`;
-  }
-  const names = kernel.modules.map(({ name }) => name);
-  if (new Set(names).size < names.length) return `two modules have one name: ${names.join(', ')}`;
-  return undefined;
 }
 
-/** Ways from the beginning to a state without a move. */
-function countSchedules(root: Node): bigint {
+/** What was before a move, does not concern it, and so need not be made after it. */
+function sleepersAfter(
+  before: ReadonlyMap<Move, Sleep>,
+  from: Node,
+  by: Move,
+  touched: Footprint | undefined,
+): Map<Move, Sleep> {
+  const left = new Map<Move, Sleep>();
+  for (const [move, { footprint }] of before)
+    if (move !== by && areIndependent(footprint, touched)) left.set(move, { from, by, footprint });
+  return left;
+}
+
+/** Neither writes what the other touches. */
+function areIndependent(a: Footprint | undefined, b: Footprint | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  for (const one of a.writes) if (b.reads.has(one) || b.writes.has(one)) return false;
+  for (const one of b.writes) if (a.reads.has(one)) return false;
+  return true;
+}
+
+const copyOf = ({ reads, writes }: Footprint): Footprint => ({ reads: new Set(reads), writes: new Set(writes) });
+
+/** Ways from the beginning to a state without a move. `run` gives the state after a schedule, if it was seen. */
+function countSchedules(root: Node, run: (schedule: readonly Move[]) => Node | undefined): bigint {
+  const all = (node: Node): Node[] => {
+    if (node.isLeft) for (const move of node.asleep?.keys() ?? []) wake(node, move, run);
+    return [...node.next.values()];
+  };
   const ways = new Map<Node, bigint>();
-  const open: { node: Node; at: number }[] = [{ node: root, at: 0 }];
+  const open: { node: Node; next: readonly Node[]; at: number }[] = [{ node: root, next: all(root), at: 0 }];
+  const within = new Set([root]);
   while (open.length > 0) {
     const top = open.at(-1)!;
-    const child = top.node.next[top.at++];
+    const child = top.next[top.at++];
     if (child !== undefined) {
       // A way round in a circle is no other schedule.
-      if (!ways.has(child) && !open.some(({ node }) => node === child)) open.push({ node: child, at: 0 });
+      if (ways.has(child) || within.has(child)) continue;
+      open.push({ node: child, next: all(child), at: 0 });
+      within.add(child);
       continue;
     }
-    const sum = top.node.next.reduce((all, node) => all + (ways.get(node) ?? 0n), 0n);
-    ways.set(top.node, top.node.next.length === 0 ? 1n : sum);
+    const sum = top.next.reduce((total, node) => total + (ways.get(node) ?? 0n), 0n);
+    ways.set(top.node, top.next.length === 0 ? 1n : sum);
+    within.delete(top.node);
     open.pop();
   }
   return ways.get(root) ?? 0n;
+}
+
+/** Where a move leads that was not made: there, too, where it leads when it is made first. */
+function wake(
+  node: Node,
+  move: Move,
+  run: (schedule: readonly Move[]) => Node | undefined,
+  depth = 0,
+): Node | undefined {
+  const known = node.next.get(move);
+  if (known !== undefined) return known;
+  const sleep = node.asleep?.get(move);
+  let reached: Node | undefined;
+  if (sleep !== undefined && depth < 100) {
+    const first = wake(sleep.from, move, run, depth + 1);
+    reached = first && wake(first, sleep.by, run, depth + 1);
+  }
+  reached ??= run([...node.schedule, move]);
+  if (reached !== undefined) node.next.set(move, reached);
+  return reached;
 }

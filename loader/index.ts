@@ -3,7 +3,16 @@ export { arches } from '../arch/index.ts';
 export type { Version } from '../relocs/module-view.ts';
 export { versions } from '../relocs/module-view.ts';
 export { type CheckId, type Errno, errnos, insmodError, LoadError, strerror } from './errors.ts';
-export { type Exploration, explore, type Moment, type Move, replaySchedule, type World } from './explore.ts';
+export {
+  type Exploration,
+  explore,
+  type Moment,
+  type Move,
+  replaySchedule,
+  type Stack,
+  type Violation,
+  type World,
+} from './explore.ts';
 export {
   exportsOfSymbols,
   type KernelExport,

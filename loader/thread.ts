@@ -18,6 +18,8 @@ export class Thread<T = unknown> {
   wait: Wait | undefined;
   /** How it ended. */
   outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+  /** A signal has come, and does not go away: no sleep that it can end lasts any longer. */
+  signalled = false;
   private readonly steps: Generator<ThreadStep, T, Wake>;
 
   constructor(name: string, steps: Generator<ThreadStep, T, Wake>) {
@@ -27,11 +29,16 @@ export class Thread<T = unknown> {
 
   /** Neither at its end nor asleep. */
   get isRunnable(): boolean {
-    return this.outcome === undefined && (this.wait === undefined || isAwake(this.wait));
+    return this.outcome === undefined && (this.wait === undefined || isAwake(this.wait) || this.isInterrupted);
+  }
+
+  private get isInterrupted(): boolean {
+    const { wait } = this;
+    return this.signalled && wait !== undefined && wait.uninterruptible !== true && !isAwake(wait);
   }
 
   /** Lets it do one step; `wake` says why a sleeper goes on that nobody woke. */
-  run(wake?: Wake): void {
+  run(wake: Wake = this.isInterrupted ? 'signal' : undefined): void {
     try {
       const next = this.steps.next(wake);
       if (next.done) {

@@ -30,6 +30,10 @@ export interface Wait {
   readonly since: number;
   /** When it gives up, by the kernel's clock. */
   readonly until?: number;
+  /** What it waits for has come, whether or not it was told. */
+  readonly condition?: () => boolean;
+  /** True: no signal ends it. */
+  readonly uninterruptible?: boolean;
 }
 
 /** Why a sleeper goes on. Undefined: it was woken or, if it was not, nobody is left who could wake it. */
@@ -53,7 +57,7 @@ export function* waitEvent(
 ): Generator<Wait, Waited, Wake> {
   const until = timeout === undefined ? undefined : kernel.now + timeout;
   for (;;) {
-    const wait: Wait = { queue, since: queue.wakes, ...(until === undefined ? {} : { until }) };
+    const wait: Wait = { queue, since: queue.wakes, condition, ...(until === undefined ? {} : { until }) };
     if (condition()) return 'done';
     const wake = yield wait;
     if (wake === undefined && isAwake(wait)) continue;

@@ -10,7 +10,7 @@ import {
   type Exploration,
   type Move,
   movesOf,
-  replaySchedule,
+  showViolation,
   violationOf,
   type World,
 } from '../loader/explore.ts';
@@ -63,8 +63,7 @@ export function exploreRandomly(
   const { what, schedule } = follow(make, counterexample![0]);
   // The world itself could not be made or moved, and now as little as then: follow() has thrown.
   if (what === undefined) throw new Error('a world does not do the same twice');
-  const violation = { what, schedule, timeline: replaySchedule(make, schedule) };
-  return { ...found, violation, path: counterexamplePath! };
+  return { ...found, violation: showViolation(make, what, schedule), path: counterexamplePath! };
 }
 
 /** Some schedules change threads at every second move, others let one go on for long while the others stand. */

@@ -44,7 +44,7 @@ test('a scenario that does not, on a kernel of choice, and as JSON', async (t) =
 test('too large for the states allowed: says so, and is no success', async (t) => {
   const { code, out } = await komulator('explore', scenario('three-by-three'), '--states', '50');
   t.is(code, 1);
-  t.regex(out, /nothing has broken in 50 states, .*, and there are more: give more --states/);
+  t.regex(out, /nothing has broken in 50 states, .*, and there is more: there are more than 50 states/);
 });
 
 test('wrong use', async (t) => {

@@ -1,6 +1,7 @@
 /** The explorer: it sees every schedule, finds the shortest bad one, and says what it has seen when it must stop. */
 import test from 'ava';
-import { explore, loaderViolation, replaySchedule, type World } from '../../loader/explore.ts';
+import { explore, replaySchedule, type World } from '../../loader/explore.ts';
+import { loaderViolation } from '../../loader/invariants.ts';
 import type { Kernel } from '../../loader/kernel.ts';
 import { insmod } from '../../loader/load.ts';
 import { refModule } from '../../loader/symbols.ts';
@@ -43,25 +44,23 @@ test('every schedule of threads that do not touch: binomials, in as many states 
 });
 
 test('the shortest schedule to a lost update', (t) => {
-  let count = 0;
-  let ended = 0;
-  let read: (number | undefined)[] = [];
-  const add = (who: number): Code =>
-    function* () {
-      const before = count;
-      read[who] = before;
-      yield { step: 'read' };
-      count = before + 1;
-      ended++;
-    };
-  const make = worldOf(
-    { a: add(0), b: add(1) },
-    () => (ended === 2 && count !== 2 ? `two were added, and it is ${count}` : undefined),
-    () => [count, ended, read],
-  );
   const fresh = (): World => {
-    [count, ended, read] = [0, 0, []];
-    return make();
+    let count = 0;
+    let ended = 0;
+    const read: (number | undefined)[] = [];
+    const add = (who: number): Code =>
+      function* () {
+        const before = count;
+        read[who] = before;
+        yield { step: 'read' };
+        count = before + 1;
+        ended++;
+      };
+    return worldOf(
+      { a: add(0), b: add(1) },
+      () => (ended === 2 && count !== 2 ? `two were added, and it is ${count}` : undefined),
+      () => [count, ended, read],
+    )();
   };
   const { violation } = explore(fresh);
   t.is(violation?.what, 'two were added, and it is 1');
@@ -84,23 +83,20 @@ test('a wake-up that never comes is a deadlock; one that comes too early is lost
     }),
   );
   t.is(broken.violation?.what, 'deadlock: sleeper sleeps in wait');
-  let woken = false;
-  let queue = new WaitQueue('q');
-  const make = worldOf({
-    *sleeper(kernel) {
-      const waits = waitEvent(kernel, queue, () => woken);
-      for (let next = waits.next(); !next.done; ) next = waits.next(yield { step: 'wait', wait: next.value });
-    },
-    *waker() {
-      yield { step: 'soon' };
-      woken = true;
-      queue.wakeAll();
-    },
-  });
   const mended = explore(() => {
-    woken = false;
-    queue = new WaitQueue('q');
-    return make();
+    let woken = false;
+    const queue = new WaitQueue('q');
+    return worldOf({
+      *sleeper(kernel) {
+        const waits = waitEvent(kernel, queue, () => woken);
+        for (let next = waits.next(); !next.done; ) next = waits.next(yield { step: 'wait', wait: next.value });
+      },
+      *waker() {
+        yield { step: 'soon' };
+        woken = true;
+        queue.wakeAll();
+      },
+    })();
   });
   t.is(mended.violation, undefined);
   t.true(mended.exhausted);

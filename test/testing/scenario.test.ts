@@ -80,7 +80,7 @@ test('without the wake-up at the end of a load, who waits for it sleeps for ever
     world.kernel.moduleWq.wakeAll = () => undefined;
     return world;
   });
-  t.regex(violation?.what ?? '', /^deadlock: . sleeps in module_patient_check_exists/);
+  t.regex(violation?.what ?? '', /^lost wake-up: . sleeps in module_patient_check_exists/);
 });
 
 for (const [text, message] of [
