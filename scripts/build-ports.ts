@@ -1,50 +1,83 @@
 // Builds the kernel's own handlers for every architecture that Debian has a compiler and an emulator for, into the
-// user's cache; what is there and unchanged is not built again. --fresh empties the cache first and so times a full
-// build. --packages prints what must be installed, and builds nothing. --only ARCH[,ARCH…] builds some.
+// user's cache, two at a time; what is there and unchanged is not built again.
 //
-//     node scripts/build-ports.ts [--fresh] [--packages] [--only ARCH,…] [7.2 6.12 6.1]
-import { rm } from 'node:fs/promises';
+//     npm run build:ports -- [--fresh] [--install] [--packages] [--only ARCH,…] [7.2 6.12 6.1]
+//
+// --fresh does all of it from nothing, sources included, in a folder that is thrown away, and so times a full build.
+// --packages prints what must be installed, and builds nothing. --install installs what is missing, as root.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BuildError, buildPort } from '../oracle/build.ts';
 import { ports, withoutPort } from '../oracle/ports.ts';
-import { cacheDir } from './debian/cache.ts';
+import { versions } from '../relocs/module-view.ts';
 import { debianSource } from './debian/sources.ts';
-
-/** Kernels before 7.2: the architectures that most people run them on. */
-const older = ['riscv64', 'arm64', 's390x', 'x86_64', 'i386', 'arm', 'ppc64le', 'ppc64'];
-const tools = ['bc', 'bison', 'flex', 'libelf-dev', 'lld-19', 'llvm-19', 'make', 'qemu-user-static'];
+import { install, packagesOf } from './ports/packages.ts';
+import { inLanes, plan, withoutOlder } from './ports/plan.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { fresh: { type: 'boolean' }, packages: { type: 'boolean' }, only: { type: 'string' } },
+  options: {
+    fresh: { type: 'boolean', default: false },
+    install: { type: 'boolean', default: false },
+    packages: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 });
-if (values.packages === true) {
-  console.log([...new Set([...tools, ...Object.values(ports).map((spec) => spec.package)])].toSorted().join(' '));
+const only = values.only?.split(',');
+const needed = packagesOf(only ?? Object.keys(ports));
+if (values.packages) {
+  console.log([...needed.keys()].toSorted().join(' '));
   process.exit(0);
 }
-if (values.fresh === true) await rm(cacheDir('ports'), { recursive: true, force: true });
+const began = performance.now();
+if (values.install) {
+  const lacking = install(needed, 20 * 60_000, (line) => console.error(line));
+  if (lacking !== undefined) console.error(lacking);
+}
+const foreign = positionals.find((text) => !versions.some((version) => version === text));
+if (foreign !== undefined) {
+  console.error(`no kernel ${foreign}: choose from ${versions.join(' ')}`);
+  process.exit(2);
+}
+const asked = versions.filter((version) => positionals.length === 0 || positionals.includes(version));
+const list = plan(asked.toReversed(), only);
+let thrownAway: string | undefined;
+if (values.fresh) {
+  thrownAway = await mkdtemp(join(tmpdir(), 'komulator-fresh-'));
+  process.env['XDG_CACHE_HOME'] = thrownAway;
+}
 
-const only = values.only?.split(',');
 let built = 0;
 let failed = 0;
-const begin = performance.now();
-for (const series of positionals.length > 0 ? positionals : ['7.2', '6.12', '6.1']) {
-  const kernelTree = await debianSource(series, { log: (line) => console.error(line) });
-  for (const arch of only ?? (series === '7.2' ? Object.keys(ports) : older)) {
+try {
+  const trees = new Map<string, string>();
+  for (const series of new Set(list.map((one) => one.series))) {
     const from = performance.now();
+    trees.set(series, await debianSource(series, { log: (line) => console.error(line) }));
+    console.log(`sources of ${series}: ${seconds(from)} s`);
+  }
+  const from = performance.now();
+  await inLanes(list, 2, async ({ series, arch }) => {
+    const start = performance.now();
     try {
-      await buildPort({ kernelTree, arch });
+      await buildPort({ kernelTree: trees.get(series)!, arch });
       built++;
-      console.log(`${series} ${arch}: ${seconds(from)} s`);
+      console.log(`${series} ${arch}: ${seconds(start)} s`);
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       failed++;
       console.error(`${series} ${arch}: ${error.message}`);
     }
-  }
+  });
+  for (const [arch, why] of Object.entries(withoutPort)) console.log(`no port of ${arch}: ${why}`);
+  for (const one of versions)
+    for (const [arch, why] of Object.entries(withoutOlder[one])) console.log(`no port of ${arch} ${one}: ${why}`);
+  console.log(`${built} built, ${failed} failed, ${seconds(from)} s; with everything before it ${seconds(began)} s`);
+} finally {
+  if (thrownAway !== undefined) await rm(thrownAway, { recursive: true, force: true });
 }
-for (const [arch, why] of Object.entries(withoutPort)) console.log(`no port of ${arch}: ${why}`);
-console.log(`${built} built, ${failed} failed, ${seconds(begin)} s`);
 process.exitCode = failed > 0 ? 1 : 0;
 
 function seconds(from: number): string {
