@@ -62,6 +62,8 @@ export const m68k: Arch = defineArch({
   },
   unknown: unknownRelocation,
   finalize,
+  // What the harness of ports says that the boot has found.
+  replayConfig: () => ({ M68K_MEMOFFSET: 0x0123_4567, M68K_VIRT_TO_NODE_SHIFT: 0x1b }),
   // The vmalloc area of a machine with 128 MiB: 8 MiB behind memory, up to KMAP_START.
   moduleArea: () => ({ text: [0x0880_0000n, 0xd000_0000n], kernel: 0x1000n }),
 });

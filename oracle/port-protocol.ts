@@ -13,7 +13,7 @@ export const portRegions = [
 export type PortRegion = (typeof portRegions)[number];
 
 /** Where a case that did not load ended. */
-export type PortStage = 'frob' | 'symbols' | 'relocate';
+export type PortStage = 'frob' | 'symbols' | 'relocate' | 'finalize';
 
 /** 'BUG', 'signal 11', 'timeout', 'flood'. */
 export type PortCrash = string;
@@ -22,6 +22,8 @@ export type PortCrash = string;
 export interface PortCase {
   /** The architecture's variant, as `variant` of a recorded vector. Default 0. */
   readonly flags?: number;
+  /** Whether module_finalize() runs after the relocations. Default false. */
+  readonly finalize?: boolean;
   /** parisc: r27. Default 0. */
   readonly dp?: bigint;
   /** Base and size of the module's memory. */
@@ -69,7 +71,9 @@ export class PortProtocolError extends Error {
 
 const MAGIC_CASE = 0x314d4f4b;
 const MAGIC_OUTCOME = 0x324d4f4b;
-const STAGES: readonly (PortStage | undefined)[] = [undefined, 'frob', 'symbols', 'relocate'];
+/** Among the flags of a case; the others are the variant. */
+export const FLAG_FINALIZE = 0x8000_0000;
+const STAGES: readonly (PortStage | undefined)[] = [undefined, 'frob', 'symbols', 'relocate', 'finalize'];
 /** A crash of this value and more is a signal that the port caught: value minus this. */
 const CAUGHT = 0x100;
 
@@ -89,7 +93,7 @@ export function packCase(c: PortCase, sequence: number): Uint8Array {
   };
   u32(MAGIC_CASE);
   u32(sequence);
-  u32(c.flags ?? 0);
+  u32(((c.flags ?? 0) | (c.finalize === true ? FLAG_FINALIZE : 0)) >>> 0);
   u64(c.dp ?? 0n);
   for (const region of portRegions) {
     const { base, size } = c.mem[region] ?? { base: 0n, size: 0 };

@@ -1,14 +1,13 @@
 /** Vectors out of generated cases: few of them, and every way through every row once. */
 import * as fc from 'fast-check';
 import { Coverage } from '../testing/coverage.ts';
-import { type CaseRange, cases } from '../testing/generate.ts';
 import { compare, run } from '../testing/replay.ts';
 import type { Vector } from '../testing/vector.ts';
 import type { PortProcess } from './port-process.ts';
 import { expectOf, portCaseOf } from './vector-case.ts';
-import { CHUNK } from './verify.ts';
+import { casesOf, CHUNK, type PortRange } from './verify.ts';
 
-export interface RecordOptions extends CaseRange {
+export interface RecordOptions extends PortRange {
   /** What the port is called: the beginning of every id. */
   readonly name: string;
   /** Cases to choose from. */
@@ -61,7 +60,7 @@ export async function record(port: PortProcess, options: RecordOptions): Promise
   };
   let done = 0;
   for (const [i, size] of SIZES.entries()) {
-    const arbitrary = cases({ ...options, most: size });
+    const arbitrary = casesOf({ ...options, most: size });
     const until = Math.round((runs * (i + 1)) / SIZES.length);
     for (let chunk = 0; done < until && vectors.length < most; chunk++) {
       const numRuns = Math.min(CHUNK, until - done);

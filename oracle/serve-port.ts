@@ -1,12 +1,12 @@
 /** The other end of docs/port-protocol.md: what makes a function of TypeScript a port. */
 import type { Readable, Writable } from 'node:stream';
-import { type PortCase, type PortOutcome, portRegions, REACHED } from './port-protocol.ts';
+import { FLAG_FINALIZE, type PortCase, type PortOutcome, portRegions, REACHED } from './port-protocol.ts';
 
 /** What a port says of a case; it cannot tell its own death. */
 export type Answer = Omit<PortOutcome, 'ret' | 'crash'> & { readonly ret: number | 'crash' };
 
 const [MAGIC_CASE, MAGIC_OUTCOME] = [0x314d4f4b, 0x324d4f4b];
-const STAGES = [undefined, 'frob', 'symbols', 'relocate'] as const;
+const STAGES = [undefined, 'frob', 'symbols', 'relocate', 'finalize'] as const;
 
 /** Answers cases until `input` ends. Throws when what comes is no case. */
 export async function servePort(answer: (c: PortCase) => Answer, input: Readable, output: Writable): Promise<void> {
@@ -32,7 +32,8 @@ function unpackCase(
   try {
     if (u32() !== MAGIC_CASE) throw new Error('this is no case of the port protocol');
     const number = u32();
-    const flags = u32();
+    const all = u32();
+    const [flags, finalize] = [all & ~FLAG_FINALIZE, (all & FLAG_FINALIZE) !== 0];
     const dp = u64();
     const mem = Object.fromEntries(portRegions.map((name) => [name, { base: u64(), size: Number(u64()) }]));
     const table = (): Map<number, bigint> => {
@@ -44,7 +45,7 @@ function unpackCase(
     const size = u32();
     if (bytes.length < at + size) return undefined;
     return {
-      given: { flags, dp, mem, places, symbols, elf: bytes.subarray(at, at + size) },
+      given: { flags, finalize, dp, mem, places, symbols, elf: bytes.subarray(at, at + size) },
       number,
       length: at + size,
     };

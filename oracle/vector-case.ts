@@ -52,7 +52,7 @@ export function portCaseOf(v: Vector): PortCase {
     const region = blobs[name] ?? portRegions.find((known) => known === name);
     if (region !== undefined) mem[region] = { base: BigInt(base), size: size ?? 0 };
   }
-  return { flags: v.variant ?? 0, dp: BigInt(v.dp ?? 0), mem, places, symbols, elf };
+  return { flags: v.variant ?? 0, finalize: v.finalize ?? false, dp: BigInt(v.dp ?? 0), mem, places, symbols, elf };
 }
 
 /** What a vector of this case expects after this outcome. */

@@ -16,7 +16,17 @@ export interface Answering {
   run(cases: readonly PortCase[]): Promise<PortOutcome[]>;
 }
 
-export interface VerifyOptions extends CaseRange {
+/** Cases that a port can take. */
+export interface PortRange extends CaseRange {
+  /** Whether module_finalize() runs as well. Default false. */
+  readonly finalize?: boolean;
+}
+
+/** Cases of a range, as vectors without an outcome. */
+export const casesOf = (range: PortRange): fc.Arbitrary<Vector> =>
+  range.finalize === true ? cases(range).map((v) => ({ ...v, finalize: true })) : cases(range);
+
+export interface VerifyOptions extends PortRange {
   /** Cases to be run. */
   readonly runs: number;
   /** Seed of the first CHUNK of cases; the next has the next seed. Default, by the clock. */
@@ -84,7 +94,7 @@ export async function verify(asked: Answering, options: VerifyOptions): Promise<
   // Seeds are 32 bits and signed.
   const seed = options.seed ?? Date.now() & 0x3fff_ffff;
   const tally = new Tally(options.arch.is64);
-  const arbitrary = cases(options);
+  const arbitrary = casesOf(options);
   const port = new Warm(asked, options);
   // What cannot answer this is no port, and that is thrown.
   await port.run([]);

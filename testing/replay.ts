@@ -1,6 +1,7 @@
 /**
  * Runs a recorded case against the reference: temporary image, module_frob_arch_sections(), sections to their place,
- * symbols, then every relocation section in order, as the recorder did around the kernel's own handlers.
+ * symbols, then every relocation section in order, and module_finalize() where it was recorded: as the recorder did
+ * around the kernel's own handlers.
  */
 import { arches, type Arch, archOf, headerFacts } from '../arch/index.ts';
 import { frobArchSections, markSections } from '../loader/allocate.ts';
@@ -21,7 +22,7 @@ import { fromBase64, type Vector } from './vector.ts';
 /** What the reference made of a case. */
 export interface Outcome {
   readonly ret: number | 'crash';
-  readonly stage: 'frob' | 'symbols' | 'relocate' | undefined;
+  readonly stage: 'frob' | 'symbols' | 'relocate' | 'finalize' | undefined;
   readonly crash: string | undefined;
   readonly warns: number;
   readonly log: string;
@@ -113,6 +114,12 @@ export function run(v: Vector, trace?: Trace): Outcome {
     if (info.index.sym !== 0) simplifySymbols(m, info, { versions: new SymbolVersions(info) });
     stage = 'relocate';
     applyRelocations(load, m);
+    stage = 'finalize';
+    if (v.finalize === true)
+      load.asking(
+        () => 'C91',
+        () => arch.finalize?.(m),
+      );
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     failure = error;

@@ -19,9 +19,11 @@ export interface Vector {
   readonly layout?: Readonly<
     Record<string, { readonly region: string; readonly offset: number; readonly size: number }>
   >;
+  /** module_finalize() ran after the relocations. */
+  readonly finalize?: boolean;
   readonly expect: {
     readonly ret: number | 'crash';
-    readonly stage?: 'frob' | 'symbols' | 'relocate';
+    readonly stage?: 'frob' | 'symbols' | 'relocate' | 'finalize';
     readonly crash?: string;
     readonly warns?: number;
     readonly log?: string;

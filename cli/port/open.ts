@@ -3,9 +3,9 @@ import { type Arch, arches } from '../../arch/index.ts';
 import type { Block } from '../../oracle/blocks.ts';
 import { BuildError, buildPort, type Port } from '../../oracle/build.ts';
 import { PortProcess } from '../../oracle/port-process.ts';
+import type { PortRange } from '../../oracle/verify.ts';
 import { type PortSpec, ports, withoutPort } from '../../oracle/ports.ts';
 import { type Version, versions } from '../../relocs/module-view.ts';
-import type { CaseRange } from '../../testing/generate.ts';
 import type { Io } from '../io.ts';
 import { UsageError, unknown } from '../usage-error.ts';
 
@@ -26,7 +26,7 @@ export interface OpenPort {
   /** As the port is called: 'mipsel'. */
   readonly name: string;
   readonly process: PortProcess;
-  readonly range: CaseRange;
+  readonly range: PortRange;
   /** What is run, for people. */
   readonly what: string;
   /** The options to say the same again. */
@@ -66,13 +66,14 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
           blocks: undefined,
         };
   const little = littleOf(options, arch, spec);
-  const range: CaseRange = {
+  const range: PortRange = {
     arch,
     version,
     little,
     bases: spec?.arenas ?? LOW,
     ...(options.arch.includes('mips64') && { form: 'RELA' }),
     ...(spec !== undefined && spec.variants.length > 0 && { variants: spec.variants }),
+    ...(exec === undefined && { finalize: true }),
     ...(spec?.dp !== undefined && { dp: spec.dp }),
     ...(spec?.told !== undefined && { config: spec.told }),
     ...(options.type !== undefined && { types: options.type.map((type) => typeNumber(arch, type)) }),

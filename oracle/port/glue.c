@@ -31,6 +31,11 @@ static bool starts_with(const char *name, const char *prefix)
 	return true;
 }
 
+int __weak module_finalize(const Elf_Ehdr *hdr, const Elf_Shdr *sechdrs, struct module *mod)
+{
+	return 0;
+}
+
 bool __weak module_init_section(const char *name)
 {
 	return starts_with(name, ".init");
@@ -130,3 +135,9 @@ unsigned int port_prepend(unsigned int section)
 }
 
 #include "arch-glue.h"
+
+int port_finalize(void *hdr, void *sechdrs, char *secstrings)
+{
+	port_before_finalize(hdr, sechdrs, secstrings);
+	return module_finalize(hdr, sechdrs, &port_module);
+}

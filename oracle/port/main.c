@@ -60,7 +60,10 @@ enum { STB_WEAK = 2 };
 enum { EM_386 = 3, EM_X86_64 = 62 };
 enum { ENOENT = 2, ENOEXEC = 8, ENOMEM = 12 };
 
-enum stage { DONE, FROB, SYMBOLS, RELOCATE };
+enum stage { DONE, FROB, SYMBOLS, RELOCATE, FINALIZE };
+
+/* Of the flags of a case; the others are the variant. */
+#define FLAG_FINALIZE 0x80000000u
 
 #define REGIONS 7
 #define PAGE 4096ul
@@ -78,6 +81,7 @@ struct range {
 
 struct port_case {
 	u32 number;
+	int finalize;
 	u64 dp;
 	struct {
 		port_addr base, size;
@@ -201,6 +205,8 @@ static void read_case(struct port_case *c)
 		give_up("what comes on stdin is no case", "");
 	c->number = read_u32();
 	port_variant = read_u32();
+	c->finalize = (port_variant & FLAG_FINALIZE) != 0;
+	port_variant &= ~FLAG_FINALIZE;
 	c->dp = read_u64();
 	for (i = 0; i < REGIONS; i++) {
 		c->mem[i].base = (port_addr)read_u64();
@@ -660,6 +666,10 @@ static int load(void)
 	reached = RELOCATE;
 	in_kernel = 1;
 	ret = apply_relocations(&image);
+	if (ret >= 0 && current_case.finalize) {
+		reached = FINALIZE;
+		ret = port_finalize(image.hdr, image.sechdrs, (char *)image.secstrings);
+	}
 	in_kernel = 0;
 	return ret;
 }

@@ -53,6 +53,7 @@ void port_module_percpu(port_addr address);
 int port_frob(void *hdr, void *sechdrs, char *secstrings);
 int port_apply_relocate(void *sechdrs, const char *strtab, unsigned int symindex, unsigned int relsec);
 int port_apply_relocate_add(void *sechdrs, const char *strtab, unsigned int symindex, unsigned int relsec);
+int port_finalize(void *hdr, void *sechdrs, char *secstrings);
 /* arch_mod_section_prepend(): bytes in front of a section. */
 unsigned int port_prepend(unsigned int section);
 /* What the architecture must see before a case; 0, or a sentence why this case cannot be run. */
