@@ -1,110 +1,159 @@
 // Plants faults in copies of a kernel's relocation handlers and asks `port verify` to find them: mutation testing of the
-// generated cases. Each fault is one small change to one line. What no case finds is listed: it may make no difference.
-//   node scripts/plant-faults.ts KERNEL-TREE ARCH [FAULTS [SEED]]
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+// generated cases. Each fault is one small change to one line, by a person's mistake; ten to an architecture, spread over
+// kinds and places, the same ones for the same seed. One that compiles to the same code, or that faults/harmless.ts tells
+// the harmlessness of, gives its place to another.
+//   node scripts/plant-faults.ts [KERNEL-TREE] [--only ARCH…] [--faults N] [--seed N] [--write] [--resume]
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { openPort } from '../cli/port/open.ts';
 import { processIo } from '../cli/io.ts';
-import { BuildError, buildPort, startPort } from '../oracle/build.ts';
+import { BuildError, buildPort, type Port, startPort } from '../oracle/build.ts';
 import { ports } from '../oracle/ports.ts';
-import { verify } from '../oracle/verify.ts';
+import { type Verdict, verify } from '../oracle/verify.ts';
+import type { CaseRange } from '../testing/generate.ts';
+import { harmless, type Harmless, notRun } from './faults/harmless.ts';
+import { type Planted, readTable, writeTable } from './faults/table.ts';
+import { Choice, type Fault } from './faults/sources.ts';
 
-const [tree, arch, wanted = '10', start = '1'] = process.argv.slice(2);
-const spec = ports[arch ?? ''];
-if (tree === undefined || arch === undefined || spec === undefined) {
-  console.error('usage: plant-faults KERNEL-TREE ARCH [FAULTS [SEED]]');
-  process.exit(2);
-}
+/** Milliseconds in which a fault has to be found, and cases in which it has to be. */
+const [LIMIT, RUNS] = [60_000, 20_000];
 
-const next = (digits: string, by: number): string =>
-  digits.startsWith('0x') ? `0x${(BigInt(digits) + BigInt(by)).toString(16)}` : String(BigInt(digits) + BigInt(by));
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    only: { type: 'string', multiple: true },
+    faults: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    write: { type: 'boolean', default: false },
+    resume: { type: 'boolean', default: false },
+    all: { type: 'boolean', default: false },
+  },
+});
+const cacheFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'komulator');
+const tree = positionals[0] ?? join(cacheFolder, 'sources', '7.2');
+const wanted = Number(options.faults);
+const page = join(import.meta.dirname, '..', 'docs', 'planted-faults.md');
 
-/** What can go wrong in a line of C, with the part that it goes wrong in. */
-const mistakes: readonly (readonly [name: string, at: RegExp, wrong: (...found: string[]) => string])[] = [
-  ['range off by one', /(?<=[<>]=? *)(0x[0-9a-f]+|\d+)\b/, (_, n) => next(n, 1)],
-  ['range off by one', /(?<= )<(?= )/, () => '<='],
-  ['range off by one', /(?<= )>=(?= )/, () => '>'],
-  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => next(n, -1)],
-  ['wrong mask', /(?<=& *~?)(0x[0-9a-f]+)/, (_, n) => `0x${(BigInt(n) >> 1n).toString(16)}`],
-  ['shifted too far', /(?<=>> *)(\d+)\b/, (_, n) => next(n, 1)],
-  ['shifted too far', /(?<=<< *)(\d+)\b/, (_, n) => next(n, 1)],
-  ['no sign extension', /\(s(8|16|32|64)\)/, (_, n) => `(u${n})`],
-  ['PC forgotten', / - \(?(?:Elf_Addr\)|\(?unsigned long\)|\(?u(?:32|64)\))?(location|loc|place)\b\)?/, () => ''],
-  ['addend forgotten', / \+ rel(?:a?)(?:\[i\]\.|->)r_addend/, () => ''],
-  ['PLT counted wrong', /(\w*plts?\w*)\+\+/, (_, n) => `(${n} += 0)`],
-  ['GOT counted wrong', /(\w*gots?\w*)\+\+/, (_, n) => `(${n} += 0)`],
-  ['sign turned', /(?<=\w )-(?= \w)/, () => '+'],
-  ['old bits lost', / \|= /, () => ' = '],
-];
+/** Built in a folder of its own, but configured only once for all. */
+const home = mkdtempSync(join(cacheFolder, 'faults-'));
+mkdirSync(join(home, 'copies'));
+symlinkSync(join(cacheFolder, 'ports', 'build'), join(home, 'build'));
+process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-interface Fault {
-  readonly file: string;
-  readonly line: number;
-  readonly name: string;
-  readonly text: string;
-  readonly source: string;
-}
+const build = async (arch: string, file: string, source: string): Promise<Port> => {
+  const path = join(home, 'copies', basename(file));
+  writeFileSync(path, source);
+  return buildPort({ arch, kernelTree: tree, replace: { [file]: path }, cache: home });
+};
 
-const withoutComments = (line: string): string => line.replace(/\/\*.*?(\*\/|$)/g, '').trim();
+/** The compiled handlers, to see whether a change is one. */
+const objectsOf = (port: Port): Map<string, string> => {
+  const folder = dirname(port.command.at(-1)!);
+  const names = readdirSync(folder).filter((name) => /^arch.*\.o$/.test(name));
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'latin1')]));
+};
 
-/** Every fault that these files can have. */
-function faultsOf(file: string): Fault[] {
-  const lines = readFileSync(join(tree!, file), 'utf8').split('\n');
-  return lines.flatMap((line, i) => {
-    if (/^\s*(\*|\/\*|\/\/|#|pr_|printk)|for \(/.test(line)) return [];
-    return mistakes.flatMap(([name, at, wrong]) => {
-      const text = line.replace(at, wrong);
-      if (withoutComments(text) === withoutComments(line)) return [];
-      const source = [...lines.slice(0, i), text, ...lines.slice(i + 1)].join('\n');
-      return [{ file, line: i + 1, name, text: text.trim(), source }];
-    });
-  });
-}
-
-/** The same order for the same seed. */
-function shuffled<T>(list: readonly T[], seed: number): T[] {
-  const keys = list.map(
-    (item, i) => [Math.imul(i + 1, 0x9e37_79b1 ^ Math.imul(seed, 0x85eb_ca6b)) >>> 0, item] as const,
-  );
-  return keys.toSorted(([a], [b]) => a - b).map(([, item]) => item);
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'komulator-faults-'));
-const { range } = await openPort({ arch, kernelTree: tree }, processIo());
-const all = shuffled(
-  spec.sources.filter((file) => /\/kernel\/module[^/]*\.c$/.test(file)).flatMap(faultsOf),
-  Number(start),
-);
-let [found, large, slow] = [0, 0, 0];
-const survivors: Fault[] = [];
-for (const fault of all) {
-  if (found + survivors.length >= Number(wanted)) break;
-  const path = join(folder, basename(fault.file));
-  writeFileSync(path, fault.source);
-  const where = `${fault.file}:${fault.line}  ${fault.name}`;
+async function ask(port: Port, range: CaseRange): Promise<{ verdict: Verdict | undefined; seconds: number }> {
+  const started = performance.now();
+  const child = startPort(port, { timeLimit: 2000 });
+  const late = new Error('late');
+  const progress = (): void => {
+    if (performance.now() - started > LIMIT) throw late;
+  };
   try {
-    const port = startPort(await buildPort({ arch, kernelTree: tree, replace: { [fault.file]: path } }), {
-      timeLimit: 2000,
-    });
-    const started = performance.now();
-    const { disagreement: d, runs } = await verify(port, { ...range, runs: 10_000, seed: 1, shrinkTime: 20_000 });
-    await port.close();
-    const seconds = (performance.now() - started) / 1000;
-    if (d === undefined) survivors.push(fault);
-    else {
-      found++;
-      if (d.relocations.length > 2) large++;
-      if (seconds > 60) slow++;
-    }
-    const verdict =
-      d === undefined ? `not in ${runs} cases: ${fault.text}` : `case ${runs}, ${d.relocations.length} relocations`;
-    console.log(`${d === undefined ? 'lives' : 'found'}  ${seconds.toFixed(1).padStart(5)} s  ${where}: ${verdict}`);
+    const verdict = await verify(child, { ...range, runs: RUNS, seed: 1, shrinkTime: 20_000, progress });
+    return { verdict, seconds: (performance.now() - started) / 1000 };
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error;
+    if (error !== late) throw error;
+    return { verdict: undefined, seconds: LIMIT / 1000 };
+  } finally {
+    await child.close();
   }
 }
-rmSync(folder, { recursive: true, force: true });
-console.log(
-  `${arch}: ${found} found, ${survivors.length} not; ${large} with more than two relocations, ${slow} after more than 60 s`,
-);
+
+const explained = (fault: Fault, arch: string): Harmless | undefined =>
+  harmless.find(
+    (x) =>
+      x.file === fault.file &&
+      x.function === fault.function &&
+      (x.line ?? fault.line) === fault.line &&
+      (x.name ?? fault.name) === fault.name &&
+      (x.arches === undefined || x.arches.includes(arch)),
+  );
+
+async function plant(arch: string): Promise<Planted[]> {
+  const { range } = await openPort({ arch, kernelTree: tree }, processIo());
+  const files = ports[arch]!.sources.map((file) => file.replace(/\?.*/, '')).filter((file) =>
+    /\/kernel\/module[^/]*\.c$/.test(file),
+  );
+  const choice = new Choice(tree, files, `${options.seed} ${arch}`, (fault) => !notRun.test(fault.function));
+  const originals = new Map<string, Map<string, string>>();
+  const planted: Planted[] = [];
+  const explainedNow = new Set<Harmless>();
+  let same = 0;
+  const lives = (): number => planted.filter(({ why }) => why === undefined).length;
+  for (let fault = choice.next(); fault !== undefined && lives() < wanted; fault = choice.next()) {
+    const { file, line, name } = fault;
+    let original = originals.get(file);
+    if (original === undefined) {
+      original = objectsOf(await build(arch, file, readFileSync(join(tree, file), 'utf8')));
+      originals.set(file, original);
+    }
+    let port: Port;
+    try {
+      port = await build(arch, file, fault.source);
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+      continue;
+    }
+    const objects = objectsOf(port);
+    const differs = [...objects].some(([object, bytes]) => original.get(object) !== bytes);
+    const known = differs ? explained(fault, arch) : undefined;
+    if (!differs || known !== undefined) {
+      if (!differs) same++;
+      else if (!explainedNow.has(known!)) {
+        explainedNow.add(known!);
+        planted.push({ arch, name, file, function: fault.function, line, why: known!.why });
+      }
+    } else {
+      const { verdict, seconds } = await ask(port, range);
+      const d = verdict?.disagreement;
+      choice.take(fault);
+      const found = d && { seconds, cases: verdict.runs, relocations: d.relocations.length };
+      planted.push({ arch, name, file, function: fault.function, line, ...(found !== undefined && { found }) });
+      const end =
+        found === undefined
+          ? `${verdict?.runs ?? 'too few'} cases: ${fault.text}`
+          : `case ${found.cases}, ${found.relocations} relocations`;
+      const mark = found === undefined ? 'lives' : found.relocations > 2 || seconds > 60 ? 'LARGE' : 'found';
+      console.log(
+        `${mark} ${seconds.toFixed(1).padStart(5)} s  ${arch} ${file}:${line} ${fault.function}  ${name}: ${end}`,
+      );
+    }
+    rmSync(dirname(port.command.at(-1)!), { recursive: true, force: true });
+  }
+  console.log(`${arch}: ${lives()} planted, ${choice.size} more possible, ${same} made no difference to the object`);
+  return planted;
+}
+
+const chosen =
+  options.only ?? Object.keys(ports).filter((arch) => !['arm-thumb', 'armeb', 'ppc64le-pcrel'].includes(arch));
+let all = readTable(page);
+let [passed, failed] = [0, 0];
+for (const arch of chosen) {
+  if (ports[arch] === undefined) throw new Error(`no port named ${arch}`);
+  let mine = all.filter((x) => x.arch === arch);
+  if (!options.resume || mine.length === 0) mine = await plant(arch);
+  all = [...all.filter((x) => x.arch !== arch), ...mine];
+  for (const { why, found } of mine) {
+    if (why !== undefined) continue;
+    if (found !== undefined && found.relocations <= 2 && found.seconds <= 60) passed++;
+    else failed++;
+  }
+  if (options.write) writeTable(page, all, Object.keys(ports));
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

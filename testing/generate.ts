@@ -59,7 +59,10 @@ export interface CaseRange {
 const [TEXT, UNLIKELY, TABLES, DATA, TOC, INIT] = [0x1000n, 0x3000n, 0x8000n, 0x10000n, 0x12000n, 0x40000n];
 const FILLED = 0xc000n;
 /** The text section may lie across the end of a page. */
-const STARTS = [TEXT, TEXT, TEXT, 0x1fe0n];
+const STARTS = [TEXT, TEXT, 0x1ff0n, 0x1fe0n];
+const MOVED = [0n, 0n, 0n, 0n, 0n, 0n, 0n, 0x7f0n, 0xff0n, 0x7f0n, 0xff0n, 0n];
+/** Of MOVED, with a table of contents in another range. */
+const FAR = 11;
 const [RX, RW] = [SHF_ALLOC | SHF_EXECINSTR, SHF_ALLOC | SHF_WRITE];
 const PLACES = ['.text', '.data', '.text', '.init.text', '.text.unlikely'] as const;
 type Place = (typeof PLACES)[number];
@@ -78,7 +81,9 @@ interface Group {
   readonly symbol: number;
   readonly share: number;
   readonly word: number;
-  /** 0 leaves that part of a recipe out. */
+  /** From MANY on, a row that may want an entry of a table comes so many times more, to fill the table. */
+  readonly burst: number;
+  /** 0 leaves that part of a recipe out; the first is also for a row alone. */
   readonly keeps: readonly number[];
 }
 
@@ -89,8 +94,18 @@ interface Made {
   readonly base: number;
   readonly variant: number;
   readonly start: number;
+  /** How far tables are moved: they may lie across the end of a page. */
+  readonly tables: number;
+  /** Which of the architecture's forms of relocation sections, its usual one first. */
+  readonly form: number;
+  /** A section that a hook looks for is left out, or one is there that it does not want. */
+  readonly odd: number;
 }
 
+/** Offsets from here on count from a section's end. */
+const END = 0x4000_0000;
+const OUT = [-4, -3, -4, 0, 0x7fff_fff0, -4, -8];
+const MANY = 110;
 const keep = fc.integer({ min: 0, max: 31 });
 const group: fc.Arbitrary<Group> = fc.record({
   kind: fc.integer({ min: 0, max: 9 }),
@@ -104,6 +119,7 @@ const group: fc.Arbitrary<Group> = fc.record({
   symbol: fc.integer({ min: 0, max: 59 }),
   share: fc.integer({ min: 0, max: 6 }),
   word: fc.integer({ min: 0, max: 0xff }),
+  burst: fc.integer({ min: 0, max: MANY + 40 }),
   keeps: fc.tuple(keep, keep, keep, keep, keep),
 });
 
@@ -118,6 +134,9 @@ export function cases(range: CaseRange): fc.Arbitrary<Vector> {
       base: fc.integer({ min: 0, max: range.bases.length - 1 }),
       variant: fc.integer({ min: 0, max: Math.max((range.variants?.length ?? 1) - 1, 0) }),
       start: fc.integer({ min: 0, max: STARTS.length - 1 }),
+      tables: fc.integer({ min: 0, max: MOVED.length - 1 }),
+      form: fc.integer({ min: 0, max: Math.max(target.forms.length * 2 - 1, 0) }),
+      odd: fc.integer({ min: 0, max: 39 }),
     })
     .map((made) => new Build(target, made).vector());
 }
@@ -129,13 +148,16 @@ interface Target {
   readonly format: ElfFormat;
   readonly insnLittle: boolean;
   readonly machine: Machine | undefined;
-  readonly rela: boolean;
+  /** One or both; the more usual one first. */
+  readonly forms: readonly ('REL' | 'RELA')[];
   readonly hints: Hints;
   readonly handled: readonly number[];
   /** Those that make sense alone. */
   readonly sensible: readonly number[];
   /** Types with a row that refuses them. */
   readonly refused: readonly number[];
+  /** Types that another version or configuration has a row for. */
+  readonly elsewhere: readonly number[];
   readonly recipes: readonly Recipe[];
   readonly rows: ReadonlyMap<number, Howto>;
   readonly byName: ReadonlyMap<string, Howto>;
@@ -183,6 +205,7 @@ function targetOf(range: CaseRange): Target {
   const wanted = (recipe: Recipe): boolean =>
     range.types === undefined ||
     recipe.parts.some((part) => part.types.some((name) => range.types!.includes(byName.get(name)?.type ?? -1)));
+  const usual = machine?.form ?? arch.forms[0]!;
   const format = { is64: arch.is64, little };
   const view: Partial<ModuleView> = { format, e_flags, config, version };
   return {
@@ -196,10 +219,17 @@ function targetOf(range: CaseRange): Target {
     byName,
     hints: hint,
     insnLittle: arch.rules.insnLittle(view as ModuleView),
-    rela: (range.form ?? machine?.form ?? arch.forms[0]) === 'RELA',
+    forms: range.form === undefined ? [usual, ...arch.forms.filter((form) => form !== usual)] : [range.form],
     refused: all.filter((row) => row.action === 'refuse').map((row) => row.type),
     recipes: (hint.recipes ?? []).filter((recipe) => recipe.parts.every(usable) && wanted(recipe)),
-    shapes: new Map(all.map((row) => [row.type, shapeOf(row, arch.is64)])),
+    elsewhere: [...arch.rules.rows.keys()].filter((type) => !rows.has(type)),
+    shapes: new Map(
+      all.map((row) => {
+        const shape = shapeOf(row, arch.is64);
+        const ranges = hint.reach?.[shortName(row)];
+        return [row.type, ranges === undefined ? shape : { ...shape, ranges, align: 4n, base: 'P' }];
+      }),
+    ),
   };
 }
 
@@ -226,6 +256,7 @@ interface Making {
 class Build {
   private readonly t: Target;
   private readonly made: Made;
+  private readonly rela: boolean;
   private readonly base: bigint;
   private readonly making: Record<Place, Making>;
   private readonly symbols: KoSymbol[] = [];
@@ -234,10 +265,13 @@ class Build {
   /** Symbol and addend that a later group may share. */
   private shared: { readonly name: string; readonly S: bigint; readonly A: bigint } | undefined;
   private odd = false;
+  /** There are relocations enough to fill a table. */
+  private full = false;
 
   constructor(t: Target, made: Made) {
     this.t = t;
     this.made = made;
+    this.rela = t.forms[Math.max(made.form - t.forms.length, 0)] === 'RELA';
     this.base = t.range.bases[made.base]!;
     const make = (at: bigint, flags: number): Making => ({
       at: this.base + at,
@@ -283,7 +317,7 @@ class Build {
     if (recipe === undefined) this.putWord(s, g, start, rows[0]);
     const letters = new Map<string, { readonly name: string; readonly A: bigint }>();
     parts.forEach((part, i) => {
-      if (recipe !== undefined && g.keeps[i] === 0) return;
+      if (g.keeps[i] === 0) return;
       const at = start + (part.at ?? 0);
       const type = types[i]!;
       s.relocs.push(
@@ -301,6 +335,35 @@ class Build {
       s.cursor = Math.max(s.cursor, at + Math.max(rows[i]?.field.size ?? 4, 4));
     });
     for (const w of s.words) s.cursor = Math.max(s.cursor, w.at + w.size);
+    if (recipe === undefined && name !== '.data') this.fillTable(s, name, g, types[0]!);
+  }
+
+  /** More of the same kind: a table has to hold them all, and each once. */
+  private fillTable(s: Making, name: Place, g: Group, type: number): void {
+    const row = this.t.rows.get(type);
+    if (g.burst < MANY || this.full || row?.action !== 'apply') return;
+    if (row.calc.plainWithin === undefined && !/\b(G|PLT)\b/.test(row.calc.formula)) return;
+    this.full = true;
+    for (let i = MANY; i <= g.burst; i++) {
+      // Three symbols of their own, and one that was there before.
+      const low = Math.imul(g.a.low + i, 0x9e37_79b1) >>> 0;
+      const own = { ...g, a: { ...g.a, low }, share: i % 4 === 3 ? 5 : 0 };
+      const at = Math.ceil(s.cursor / 8) * 8;
+      const part: Part = { types: [] };
+      this.putWord(s, own, at, row);
+      s.relocs.push(
+        this.entry(s, name, own, part, {
+          at,
+          start: at,
+          type,
+          row,
+          parts: [part],
+          difference: false,
+          letters: new Map(),
+        }),
+      );
+      s.cursor = at + Math.max(row.field.size, 4);
+    }
   }
 
   private singleType({ pick, choice }: Group): number {
@@ -308,7 +371,13 @@ class Build {
     if (range.types === undefined && pick < 0xffff * 0.985 && choice % 8 !== 7)
       return sensible[pick % sensible.length]!;
     if (range.types !== undefined || pick < 0xffff * 0.985) return handled[pick % handled.length]!;
-    const type = pick % 3 > 0 && refused.length > 0 ? refused[pick % refused.length]! : pick & 0xff;
+    const { elsewhere } = this.t;
+    const type =
+      pick % 3 > 0 && refused.length > 0
+        ? refused[pick % refused.length]!
+        : pick % 2 > 0 && elsewhere.length > 0
+          ? elsewhere[pick % elsewhere.length]!
+          : pick & 0xff;
     if (!this.t.rows.has(type)) this.odd = true;
     return type;
   }
@@ -373,8 +442,10 @@ class Build {
     const { at, row } = x;
     const bitsAbove = row === undefined ? 0 : (t.hints.typeData?.[shortName(row)] ?? 0);
     const type = bitsAbove === 0 ? x.type : x.type + (g.b.low % 2 ** bitsAbove) * 256;
-    const common = { offset: at, type };
-    const explicit = (A: bigint): { addend?: bigint } => (t.rela ? { addend: signedWord(t.format, A) } : {});
+    const common = { offset: this.isOut(g, row) ? END + g.choice : at, type };
+    // No table of symbols is so long.
+    if (this.isOut(g, row) && g.choice % 8 === 7) return { offset: at, type, symbol: 0x10_0000 };
+    const explicit = (A: bigint): { addend?: bigint } => (this.rela ? { addend: signedWord(t.format, A) } : {});
     const few = row && t.hints.addends?.[shortName(row)];
     const given = part.addend ?? few?.[g.addend % few.length];
     const drawn = given === undefined ? (ADDENDS[g.addend] ?? BigInt(g.b.low | 0)) : BigInt(given);
@@ -388,7 +459,7 @@ class Build {
     if (known !== undefined)
       return { ...common, symbol: known.name, ...explicit(given === undefined ? known.A : drawn) };
 
-    const A = t.rela ? drawn : this.inPlace(s, at, row);
+    const A = this.rela ? drawn : this.inPlace(s, at, row);
     const filled = part.fills === undefined ? undefined : x.parts[part.fills];
     const ranges = filled && t.shapes.get(this.partType(filled, g.choice >> part.fills!))?.ranges;
     const own = row && t.shapes.get(row.type);
@@ -397,13 +468,13 @@ class Build {
     const made = x.difference
       ? {
           S: wrapWord(t.format, BigInt(g.b.low) * 0x10001n + (which === 'a' ? valueOf(shape, g.a, t.format.is64) : 0n)),
-          A: t.rela ? 0n : A,
+          A: this.rela ? 0n : A,
         }
       : this.symbolValue(g, which, A, given !== undefined, shape, P);
     const name = 'name' in made ? made.name : this.symbol(g, which, made.S, row);
     const S = this.valueOfSymbol(name, made.S);
     // What lies in the module has the address it has; the addend makes up for it.
-    const addend = t.rela && given === undefined && S !== undefined ? made.A + made.S - S : made.A;
+    const addend = this.rela && given === undefined && S !== undefined ? made.A + made.S - S : made.A;
     x.letters.set(which, { name, A: addend });
     if (which === 'a' && !x.difference) this.shared = { name, S: S ?? made.S, A: addend };
     return { ...common, symbol: name, ...explicit(addend) };
@@ -422,12 +493,12 @@ class Build {
     const wanted = valueOf(shape, which === 'a' ? g.a : g.b, t.format.is64);
     const base = this.baseOf(shape, P);
     // Where the formula has no S, the addend makes the value.
-    if (shape?.byAddend && t.rela && !fixed)
+    if (shape?.byAddend && this.rela && !fixed)
       A = wanted + base - (t.hints.firstGot ?? 0n) - (shape.fromGot ? this.base : 0n);
     const S = wrapWord(t.format, wanted - A + base);
     if (which !== 'a' || this.shared === undefined || g.share < 5) return { S, A };
     if (fixed) return { ...this.shared, A };
-    if (g.share === 5 || !t.rela) return this.shared;
+    if (g.share === 5 || !this.rela) return this.shared;
     return { name: this.shared.name, S: this.shared.S, A: A + S - this.shared.S };
   }
 
@@ -444,7 +515,8 @@ class Build {
       case 'pointer': {
         const pointer = this.t.hints.pointer;
         if (pointer === undefined) return (this.t.range.dp ?? 0n) + shape.plus;
-        return shape.plus + (pointer.section === undefined ? this.base : this.placeOf(pointer.section)) + pointer.plus;
+        const at = pointer.section === undefined ? this.base : this.placeOf(pointer.section);
+        return shape.plus + at - (at % (pointer.align ?? 1n)) + pointer.plus;
       }
       default:
         return 0n;
@@ -452,8 +524,18 @@ class Build {
   }
 
   private placeOf(name: string): bigint {
-    if (name === '.toc') return this.base + TOC;
-    return this.base + TABLES + BigInt((this.t.machine?.placeholders ?? []).indexOf(name)) * 0x800n;
+    const { bases } = this.t.range;
+    const { tables } = this.made;
+    if (name === '.toc') {
+      const base = tables === FAR ? bases[(this.made.base + 1) % bases.length]! : this.base;
+      return base + TOC + (MOVED[tables]! >> 3n);
+    }
+    return (
+      this.base +
+      TABLES +
+      MOVED[this.made.tables]! +
+      BigInt((this.t.machine?.placeholders ?? []).indexOf(name)) * 0x800n
+    );
   }
 
   /** The addend of an SHT_REL entry, as the bytes will be. */
@@ -463,9 +545,17 @@ class Build {
     return addendOf(row.field, readWord(this.bytes(s, size), at, row.field, this.t));
   }
 
+  /** A place that is not in the section, or just is, or a symbol that there is not: a table has not been asked yet. */
+  private isOut(g: Group, row: Howto | undefined): boolean {
+    return this.t.hints.bounded === true && g.gap === 7 && g.word % 16 === 9 && row?.calc.plainWithin === undefined;
+  }
+
   /** A new symbol that comes to S if it can. */
   private symbol(g: Group, which: string, S: bigint, row: Howto | undefined): string {
     const { symbol, a, b } = g;
+    const { symbolTypes = [], descriptors = 0 } = this.t.hints;
+    const hooked = symbol === 59 ? symbolTypes[a.low % symbolTypes.length] : undefined;
+    if (hooked !== undefined) return this.define({ type: hooked });
     const type = (which === 'a' ? a.which : b.which) % 2 === 1 ? STT_FUNC : 0;
     const others = this.t.hints.others ?? [];
     const other = others.length > 0 && b.delta > 4 ? others[b.which % others.length]! : 0;
@@ -487,21 +577,30 @@ class Build {
     if (symbol === 53 || symbol === 54) return this.define({ type, bind: STB_WEAK });
     if (symbol === 55 && a.low % 4 === 1) return this.define({ section: SHN_COMMON, value: 8 });
     if (symbol === 56 && a.low % 4 === 1) return this.define({});
-    const name = this.define({ type, other, ...(symbol === 57 && { bind: STB_WEAK }) });
-    this.given[name] = hex(S);
+    // A kernel without a TOC has no such hook.
+    const { names = [], dotted } = this.t.range.config === 'pcrel' ? {} : this.t.hints;
+    const known = names[a.low % names.length];
+    if (symbol === 58 && known !== undefined) return this.define({ type, other }, known);
+    const bind = symbol === 57 && { bind: STB_WEAK };
+    const bare = `s${this.symbols.length + 1}`;
+    const name = this.define({ type, other, ...bind }, symbol === 59 && dotted ? `.${bare}` : bare);
+    const described = symbol >= 30 && symbol < 30 + descriptors;
+    if (described) this.making['.data'].used = true;
+    this.given[bare] = hex(described ? this.making['.data'].at + BigInt(low) : S);
     return name;
   }
 
-  private define(symbol: Omit<KoSymbol, 'name'>): string {
-    const name = `s${this.symbols.length + 1}`;
-    this.symbols.push({ name, ...symbol });
+  private define(symbol: Omit<KoSymbol, 'name'>, name = `s${this.symbols.length + 1}`): string {
+    if (!this.symbols.some((known) => known.name === name)) this.symbols.push({ name, ...symbol });
     return name;
   }
 
   /** st_value that a symbol of the module will have; undefined when it is nobody's, or as it was asked for. */
   private valueOfSymbol(name: string, wanted: bigint): bigint | undefined {
     const symbol = this.symbols.find((x) => x.name === name);
-    if (symbol?.section === SHN_ABS || name in this.given) return wanted;
+    const given = this.given[name.replace(/^\./, '')];
+    if (given !== undefined) return BigInt(given);
+    if (symbol?.section === SHN_ABS) return wanted;
     if (typeof symbol?.section !== 'string') return undefined;
     return this.making[symbol.section as Place].at + BigInt(symbol.value ?? 0);
   }
@@ -518,8 +617,21 @@ class Build {
     return bytes;
   }
 
+  /** What a hook looks for and does not find. */
+  private lacks(): string | undefined {
+    const { machine, hints: hint, range } = this.t;
+    const sought = [
+      ...(machine?.placeholders ?? []),
+      ...(hint.sections ?? []),
+      ...(hint.filled?.[range.config ?? ''] ?? []),
+      ...(hint.needsSymtab ? ['.symtab'] : []),
+    ];
+    return this.made.odd === 38 ? sought[this.made.fill % sought.length] : undefined;
+  }
+
   vector(): Vector {
-    const { range, machine, rela, hints: hint } = this.t;
+    const { range, machine, hints: hint } = this.t;
+    const { rela } = this;
     const { arch, version, little } = range;
     const place: Record<string, string> = {};
     const sections: KoSection[] = [];
@@ -527,19 +639,30 @@ class Build {
     for (const [name, s] of Object.entries(this.making)) {
       if (!s.used) continue;
       place[name] = hex(s.at);
-      if (s.relocs.length > 0) relocs[name] = s.relocs;
-      sections.push({ name, flags: s.flags, align: 16, data: this.bytes(s, Math.ceil((s.cursor + 24) / 16) * 16) });
+      const size = Math.ceil((s.cursor + 24) / 16) * 16;
+      const offset = (at: number): number => (at < END ? at : size + OUT[at % OUT.length]!);
+      if (s.relocs.length > 0) relocs[name] = s.relocs.map((r) => ({ ...r, offset: offset(Number(r.offset)) }));
+      sections.push({ name, flags: s.flags, align: 16, data: this.bytes(s, size) });
     }
+    const lacks = this.lacks();
     for (const name of machine?.placeholders ?? []) {
+      if (name === lacks) continue;
       place[name] = hex(this.placeOf(name));
       if (machine?.nobitsPlaceholders) sections.push({ name, type: SHT_NOBITS, flags: RX, size: 1 });
       else sections.push({ name, flags: SHF_ALLOC | (name.includes('got') ? 0 : SHF_EXECINSTR), data: [0] });
     }
     for (const name of hint.sections ?? []) {
+      if (name === lacks) continue;
       place[name] = hex(this.placeOf(name));
       sections.push({ name, flags: RW, align: 8, data: new Uint8Array(16) });
     }
+    const also = this.made.odd === 39 && hint.also?.[this.made.fill % hint.also.length];
+    if (also) {
+      place[also] = hex(this.base + FILLED);
+      sections.push({ name: also, flags: RW, align: 8, size: 8 });
+    }
     for (const [n, name] of (hint.filled?.[range.config ?? ''] ?? []).entries()) {
+      if (name === lacks) continue;
       place[name] = hex(this.base + FILLED + BigInt(n) * 0x1000n);
       sections.push({ name, type: SHT_NOBITS, flags: RW, align: 8, size: 1 });
     }
@@ -552,6 +675,7 @@ class Build {
       sections,
       symbols: this.symbols,
       relocs,
+      ...(lacks === '.symtab' && { omit: [lacks] }),
     });
     const variant = range.variants?.[this.made.variant];
     const { base } = this;

@@ -37,8 +37,8 @@ export interface Hints {
   readonly often?: number;
   /** G of the first entry, where a formula has no S. */
   readonly firstGot?: bigint;
-  /** What GP, TOC or GOT in a formula is: a section's address (default, the start of the text region) and this. */
-  readonly pointer?: { readonly section?: string; readonly plus: bigint };
+  /** What GP, TOC or GOT in a formula is: a section's address (default, the start of the text region), cut, and this. */
+  readonly pointer?: { readonly section?: string; readonly plus: bigint; readonly align?: bigint };
   /** The only addends of a row: it writes at a place that the addend names. */
   readonly addends?: Readonly<Record<string, readonly number[]>>;
   /** Of 40 symbols from outside, so many are the module's own data instead: a handler reads what is there. */
@@ -49,6 +49,22 @@ export interface Hints {
   readonly others?: readonly number[];
   /** Sections without which a formula has no base. */
   readonly sections?: readonly string[];
+  /** What values a row that decides by the word it finds is about: relative to P, both ends included. */
+  readonly reach?: Readonly<Record<string, readonly (readonly [lo: bigint, hi: bigint])[]>>;
+  /** A place or a symbol that is not there is refused, not used. */
+  readonly bounded?: true;
+  /** An undefined symbol's value is the address of what the handler reads: of 40 from outside, so many point to data. */
+  readonly descriptors?: number;
+  /** Types of symbols that a hook defines. */
+  readonly symbolTypes?: readonly number[];
+  /** Sections whose being there is all that a handler asks. */
+  readonly also?: readonly string[];
+  /** A file without a symbol table is refused by the hook that looks for one. */
+  readonly needsSymtab?: true;
+  /** Undefined symbols that the hook defines, by name. */
+  readonly names?: readonly string[];
+  /** The hook takes a dot in front of undefined symbols away. */
+  readonly dotted?: true;
   /** `config` of a case → SHT_NOBITS sections that a kernel configured so fills. */
   readonly filled?: Readonly<Record<string, readonly string[]>>;
   /** Bits of a second addend above the type in r_info. */
@@ -114,6 +130,7 @@ export const hints: Readonly<Record<string, Hints>> = {
       riscvSum('SET6', 'SUB6'),
       riscvSum('SET_ULEB128', 'SUB_ULEB128'),
       riscvSum('SET_ULEB128', 'SUB_ULEB128', { ...difference, ...inData }),
+      recipe([part('ADD64 ADD32 ADD16', 0, 'a'), part('SUB6 SET6 SUB8 SET8 SUB16 SET16 SUB32', 0, 'b')]),
       recipe([part('ADD32', 0, 'a'), part('ADD32 SUB32', 0, 'b'), part('SET8 SET16 ADD16 SUB32 SET32', 0, 'c')]),
     ],
   },
@@ -152,6 +169,8 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   arm: {
+    needsSymtab: true,
+    bounded: true,
     words: {
       PC24: armCalls,
       CALL: armCalls,
@@ -212,6 +231,7 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   arm64: {
+    needsSymtab: true,
     words: {
       ADR_PREL_PG_HI21: [0x9000_0000, 0x9000_0001, 0xf000_001e],
       ADR_PREL_PG_HI21_NC: [0x9000_0000, 0x9000_0002],
@@ -259,6 +279,7 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   alpha: {
+    needsSymtab: true,
     others: [0x88, 0x80],
     defined: /^BRSGP/,
     addends: { GPDISP: [4, 8, 6] },
@@ -276,8 +297,11 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   powerpc64: {
+    names: ['.TOC.'],
+    dotted: true,
+    descriptors: 10,
     others: [0x60, 0x20, 0x40, 0x80],
-    pointer: { section: '.toc', plus: 0x8000n },
+    pointer: { section: '.toc', plus: 0x8000n, align: 0x100n },
     own: 15,
     sections: ['.toc'],
     filled: { pcrel: ['.mygot'] },
@@ -309,6 +333,13 @@ export const hints: Readonly<Record<string, Hints>> = {
           [4, 0x7c08_02a6],
         ],
       }),
+      recipe([part('ENTRY', 0, 'a')], {
+        ...inText,
+        words: [
+          [0, 0xe84c_0010],
+          [4, 0x7c42_6214],
+        ],
+      }),
       recipe([part('TOC16_HA', 0, 'a'), part('TOC16_LO TOC16_LO_DS', 4, 'a')]),
       recipe([part('REL16_HA', 0, 'a'), part('REL16_LO', 4, 'a', 4)]),
       recipe([part('PCREL34 GOT_PCREL34', 0, 'a')], {
@@ -328,6 +359,8 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   s390: {
+    needsSymtab: true,
+    names: ['_GLOBAL_OFFSET_TABLE_'],
     pointer: { plus: 0n },
     firstGot: 0n,
     unaligned: true,
@@ -353,12 +386,21 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   sparc: {
+    needsSymtab: true,
+    symbolTypes: [13],
     typeData: { OLO10: 24 },
     recipes: [recipe([part('HI22', 0, 'a'), part('LO10', 4, 'a')])],
   },
   xtensa: {
     words: { SLOT0_OP: [...xtensaCall, 0x21, 0xa1, 0x10_0000, 0x12_3456, 0x06, 0x02, 0x60_0000] },
     often: 2,
+    // Calls, and l32r.
+    reach: {
+      SLOT0_OP: [
+        [-0x80000n + 4n, 0x7ffffn + 4n],
+        [-0x40000n, -1n],
+      ],
+    },
   },
   csky: {
     words: { PCRELJSR_IMM26BY2: [0xe0, 0xea] },
@@ -368,6 +410,7 @@ export const hints: Readonly<Record<string, Hints>> = {
     ],
   },
   sh: { unaligned: true },
+  hexagon: { also: ['.plt', '.got.plt', '.rela.plt'] },
   ia64: {
     recipes: [recipe([part('LTOFF22X', 0, 'a'), part('LDXMOV', 1, 'a')], inText)],
   },

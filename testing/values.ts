@@ -95,11 +95,15 @@ const INTERESTING = [
   -0x8000_0000n,
 ];
 
+const pageOf = (value: bigint, raw: bigint): bigint => (value & ~0xfffn) | (raw & 0xfffn);
+
 /** The value; for a type without a row, anything. */
 export function valueOf(shape: Shape | undefined, wanted: Wanted, is64: boolean): bigint {
   const { how, which, delta } = wanted;
   const raw = (BigInt(wanted.high) << 32n) | BigInt(wanted.low);
   const align = shape === undefined || delta === 9 ? 1n : shape.align;
+  // Any place in the page is as good.
+  if (shape?.base === 'page' && delta < -4) return pageOf(valueOf(shape, { ...wanted, delta: -delta }, is64), raw);
   const aligned = (v: bigint): bigint => v - (BigInt.asUintN(64, v) % align);
   const { ranges } = shape ?? { ranges: [[0n, ones(is64 ? 64 : 32)] as const] };
   const [lo, hi] = ranges[which % ranges.length]!;

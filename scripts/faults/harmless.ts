@@ -1,0 +1,77 @@
+/** Faults that change nothing that a module could tell, or that no module reaches, and why: Linux 7.2. */
+
+export interface Harmless {
+  readonly file: string;
+  readonly function: string;
+  /** Without one, all of the function. */
+  readonly line?: number;
+  readonly name?: string;
+  /** Ports that it holds for. Default: all. */
+  readonly arches?: readonly string[];
+  readonly why: string;
+}
+
+/** Functions that no case runs: they come after relocation, or belong to what the ports are built without. */
+export const notRun: RegExp =
+  /finalize|cleanup|ftrace|mprofile|clear_relocate|unwind|fixup|dedotify|dbetable|patch_sections|find_section|find_dot_toc|trampoline_target|dereference_|section_size|init_section|exit_section|elf_check_arch|percpu|pcpu|alloc\b|arch_freeing|in_module_plt|search_module/;
+
+const riscv = 'arch/riscv/kernel/module.c';
+const accumulate = (bits: string): Harmless => ({
+  file: riscv,
+  function: `apply_${bits}_accumulation`,
+  name: 'wrong errno',
+  why: 'process_accumulated_relocations() passes over what it returns',
+});
+const swallowed = (bits: string): Harmless => ({ ...accumulate(bits), name: 'error swallowed' });
+const lowHalf = 'the carry is in bits above the twelve that are used';
+const noBits = 'the halfword is read to keep none of its bits';
+const sorted = 'equal entries are equal in whatever order';
+const tooMany = 'three relocations are the least that show it: A, B and A again';
+
+export const harmless: readonly Harmless[] = [
+  ...['6_bit', '8_bit', '16_bit', '32_bit'].flatMap((bits) => [accumulate(bits), swallowed(bits)]),
+  { file: riscv, function: 'apply_r_riscv_lo12_i_rela', name: 'carry forgotten', why: lowHalf },
+  { file: riscv, function: 'apply_r_riscv_lo12_s_rela', name: 'carry forgotten', why: lowHalf },
+  {
+    file: 'arch/arm64/kernel/module.c',
+    function: 'apply_relocate_add',
+    line: 359,
+    name: 'line left out',
+    why: 'the top 16 bits always fit',
+  },
+  {
+    file: 'arch/arm/kernel/module.c',
+    function: 'get_group_rem',
+    line: 68,
+    name: 'break dropped',
+    why: 'nothing is left of 0 in the rounds that follow',
+  },
+  {
+    file: 'arch/arm/kernel/module.c',
+    function: 'apply_relocate',
+    line: 161,
+    why: 'an entry of the table is always in reach',
+  },
+  {
+    file: 'arch/x86/kernel/module.c',
+    function: '__write_relocate_add',
+    line: 130,
+    name: 'no sign extension',
+    why: 'the other side is extended all the same',
+  },
+  {
+    file: 'arch/x86/kernel/module.c',
+    function: 'write_relocate_add',
+    line: 198,
+    why: 'only a live patch is applied to a module that is there already',
+  },
+  ...[898, 904].map((line) => ({
+    file: 'arch/powerpc/kernel/module_64.c',
+    function: 'apply_relocate_add',
+    line,
+    name: 'wrong width',
+    why: noBits,
+  })),
+  { file: 'arch/powerpc/kernel/module_64.c', function: 'relacmp', line: 196, name: 'range off by one', why: tooMany },
+  { file: 'arch/powerpc/kernel/module_32.c', function: 'relacmp', line: 63, name: 'range off by one', why: sorted },
+];
