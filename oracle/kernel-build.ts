@@ -58,20 +58,32 @@ export class KernelBuild {
 
   /** Configures the folder, unless that was done. Throws BuildError. */
   async configure(set: readonly string[]): Promise<void> {
-    const { folder, foreign, spec, tree, name, log } = this.#options;
+    const { folder, foreign, tree, name, log } = this.#options;
     const done = join(folder, foreign ? '.config' : '.komulator');
     if (await exists(done)) return;
     if (foreign) throw new BuildError(`${folder} is no build folder: it has no .config`);
-    const { defconfig } = spec;
-    log(`${name}: configuring (${defconfig}) in ${folder}`);
+    const defconfig = await this.#defconfig();
+    log(`${name}: configuring (${defconfig.join(' ')}) in ${folder}`);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    await this.#make(...defconfig.split(' '));
+    await this.#make(...defconfig);
     const script = join(tree, 'scripts/config');
     const configured = await execute(script, ['--file', join(folder, '.config'), ...set], tree);
     if (configured.status !== 0) throw new BuildError(`scripts/config failed:\n${tail(configured.text)}`);
     await this.#make('olddefconfig');
     await writeFile(done, '');
+  }
+
+  /** Configuration targets; of alternatives, the first that the tree has. */
+  async #defconfig(): Promise<string[]> {
+    const { tree, spec } = this.#options;
+    const targets: string[] = [];
+    for (const either of spec.defconfig.split(' ')) {
+      const names = either.split('|');
+      while (names.length > 1 && !(await exists(join(tree, 'arch', spec.arch, 'configs', names[0]!)))) names.shift();
+      targets.push(names[0]!);
+    }
+    return targets;
   }
 
   /** Options that are set, without CONFIG_. */

@@ -4,7 +4,7 @@
 export interface PortSpec {
   /** ARCH= of the kernel's make. */
   readonly arch: string;
-  /** Configuration targets of make, by spaces. */
+  /** Configuration targets of make, by spaces. 'new|old': what the tree has of them. */
   readonly defconfig: string;
   /** Arguments of scripts/config after it, on top of the common ones. */
   readonly config: readonly string[];
@@ -307,7 +307,7 @@ export const ports: Readonly<Record<string, PortSpec>> = {
   loongarch64: {
     ...common,
     arch: 'loongarch',
-    defconfig: 'loongson64_defconfig',
+    defconfig: 'loongson64_defconfig|loongson3_defconfig',
     config: words('-e RELOCATABLE'),
     // Debian 12 has no GCC for it.
     cross: '-19',

@@ -87,13 +87,13 @@ class Run {
     const made = await this.#komulator('port', 'build', ...which, '--json');
     // What a machine lacks is no fault of ours; code that no longer compiles is.
     if (made.code === 3 && !/ does not (compile|link):/.test(made.stderr)) throw new Skip(reasonOf(made));
-    if (made.code !== 0) throw new Failure(`not built: ${made.stderr.trimEnd()}`);
+    if (made.code !== 0) throw new Failure(`not built: ${reasonOf(made)}`);
     const { compiler, command } = JSON.parse(made.stdout) as Built;
     const building = (performance.now() - began) / 1000;
 
     const { seed, runs } = this.#asked;
     const asked = await this.#komulator('port', 'verify', ...which, '--seed', seed, '--runs', runs, '--json');
-    if (asked.code !== 0 && asked.code !== 1) throw new Failure(`not verified: ${asked.stderr.trimEnd()}`);
+    if (asked.code !== 0 && asked.code !== 1) throw new Failure(`not verified: ${reasonOf(asked)}`);
     const verdict = JSON.parse(asked.stdout) as Verified;
     if (!verdict.agree) await this.#show(verdict.again);
     const { cases, notCompared, seconds, types, blocks } = verdict;

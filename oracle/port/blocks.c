@@ -5,6 +5,9 @@
  */
 #include "port.h"
 
+/* arm64 before 6.2 has a macro of this name that strips what pointer authentication would have put there. */
+#undef __builtin_return_address
+
 /* A power of two, well above the blocks of any handler. */
 #define SLOTS 8192ul
 #define MOST (SLOTS / 2)
