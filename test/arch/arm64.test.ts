@@ -325,6 +325,18 @@ test('calls of one symbol share an entry, and the copy that was compared stays b
   t.deepEqual(m.words('.plt'), [...FAR_ENTRY, ...FAR_2000, ...FAR_2000]);
 });
 
+test('entries in two pages are told to be one by where they lead, not by their bytes', (t) => {
+  const relas: Rela[] = [
+    [0, CALL26, 1],
+    [4, CALL26, 1],
+  ];
+  const { m, relocated } = withPlt({ plt: PLT + 0xff4n, relas });
+  t.is(relocated.result, 'ok');
+  // The second one has been written behind the page's end, and its adrp counts a page less.
+  t.not(m.words('.plt')[0], m.words('.plt')[3]);
+  t.deepEqual(m.words('.text').slice(0, 2), ['940043fd', '940043fc']);
+});
+
 test('a branch that is the last entry of its section is not sorted, so it may need an entry of its own', (t) => {
   const relas: Rela[] = [
     [0, CALL26, 1],
@@ -501,6 +513,19 @@ test('ftrace trampolines: sizes by version, and ENOEXEC where one is missing', (
     t.deepEqual(load(version, [text], on), ['ENOEXEC', 12]);
     t.deepEqual(load(version, [init], on), ['ENOEXEC', 12]);
     t.deepEqual(load(version, [], { DYNAMIC_FTRACE: false }), ['ok']);
+  }
+});
+
+test('ftrace trampolines are executable and not writable, whatever the file says and whoever traces', (t) => {
+  for (const version of ['6.1', '6.12', '7.2'] as const) {
+    for (const DYNAMIC_FTRACE of [false, true]) {
+      const names = ['.text.ftrace_trampoline', ...(version === '6.1' ? [] : ['.init.text.ftrace_trampoline'])];
+      const flags = SHF_ALLOC | SHF_EXECINSTR | 1;
+      const sections = ['.plt', '.init.plt', ...names].map((name) => ({ name, flags }));
+      const m = new Loading({ arch: arm64, version, config: { DYNAMIC_FTRACE }, sections });
+      t.is(m.frob().result, 'ok');
+      for (const name of names) t.is(m.section(name).sh_flags, SHF_ALLOC | SHF_EXECINSTR, `${version} ${name}`);
+    }
   }
 });
 

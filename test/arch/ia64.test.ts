@@ -235,6 +235,26 @@ test('a call from core to init, too far for a branch, goes by a descriptor of it
   t.deepEqual(words(near, '.core.plt'), ['0', '0', '0', '0']);
 });
 
+test('a branch between core and init reaches 2^20 bundles back, and one less ahead', (t) => {
+  const to = (f: bigint): Outcome =>
+    accepted(
+      t,
+      load(
+        { '.text': [[0, 'R_IA64_PCREL21B', 'f']] },
+        { f },
+        { memory: { core: { base: CORE, size: SIZE }, init: { base: f & ~0xffffn, size: 0x1_0000 } } },
+      ),
+    );
+  const viaPlt = BigInt.asUintN(20, (PLT - TEXT) / 16n) << 13n;
+  for (const [distance, imm] of [
+    [0xff_fff0n, 0xf_ffffn << 13n],
+    [0x100_0000n, viaPlt],
+    [-0x100_0000n, 1n << 36n],
+    [-0x100_0010n, viaPlt],
+  ] as const)
+    t.is(slot(bundle(to(TEXT + distance), 0), 0), imm, `${distance}`);
+});
+
 test('code in init has a PLT of its own, which is counted by the name of the relocation section', (t) => {
   const o = accepted(t, load({ '.init.text': [[2, 'R_IA64_PCREL21B', 'f']] }, { f: PRINTK }));
   t.is(o.section('.init.plt').sh_size, 32);

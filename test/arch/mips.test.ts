@@ -2,9 +2,11 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { acceptsHeader, configOf } from '../../arch/index.ts';
 import { mips, mips64 } from '../../arch/mips.ts';
+import { applyOne } from '../../relocs/apply.ts';
 import { versions } from '../../relocs/module-view.ts';
+import { Site } from '../../relocs/site.ts';
 import { one as oneAt, patched, refused } from './one.ts';
-import { type Given, type GivenReloc, type Outcome, relocate } from './relocate.ts';
+import { type Given, type GivenReloc, move, type Outcome, relocate, runsOf, unloaded } from './relocate.ts';
 
 const P = 0xc000_0008n;
 const P64 = 0xffff_ffff_c000_0008n;
@@ -229,6 +231,50 @@ test('the queue is of one section', (t) => {
   });
   t.is(o.errno, 'ENOEXEC');
   t.is(o.hex('.text.b'), '00'.repeat(8));
+});
+
+test('two sections side by side: what waits in one is nothing to the other', (t) => {
+  const sites = [0x8001_2345n, 0x8765_9abcn].map((a) => {
+    const given: Given = {
+      ...mipsel,
+      sections: { '.text': { addr: P, data: 8 } },
+      symbols: { a },
+      relocs: {
+        '.text': [
+          [0, 'R_MIPS_HI16', 'a'],
+          [4, 'R_MIPS_LO16', 'a'],
+        ],
+      },
+    };
+    const { module } = unloaded(given);
+    move(module, given);
+    return new Site(runsOf(module, mips)[0]!);
+  });
+  for (const entry of [0, 1]) {
+    for (const site of sites) {
+      site.moveTo(entry);
+      applyOne(site);
+    }
+  }
+  t.deepEqual(
+    sites.map((site) => Buffer.from(site.run.target.bytes).toString('hex')),
+    ['0180000045230000', '66870000bc9a0000'],
+  );
+});
+
+test('what waits when an error comes is forgotten', (t) => {
+  const broken = rel(
+    mipsel,
+    [0n, 0n],
+    [
+      [0, 'R_MIPS_HI16', 'b'],
+      [4, 9, 'a'],
+    ],
+  );
+  t.is(broken.errno, 'EINVAL');
+  const next = rel(mipsel, [0x2442_0000n], [[0, 'R_MIPS_LO16', 'a']]);
+  t.is(next.errno, undefined);
+  t.deepEqual(words(next, mipsel), ['24422345']);
 });
 
 test('an error keeps its errno though HI16 wait', (t) => {

@@ -478,7 +478,13 @@ test('labels named .L leave the symbol table', (t) => {
   t.is(o.section('.symtab').sh_size, 3 * 16);
   t.is(o.hex('.symtab').slice(0, 96), none + f + g);
   const kept = plain();
-  t.is(finalize(kept, [{ name: '.symtab', sh_type: SHT_SYMTAB, sh_flags: 0, bytes: bytesOf(none + label) }]), 'ok');
+  t.is(
+    finalize(kept, [
+      { name: '.symtab', sh_type: SHT_SYMTAB, sh_flags: 0, sh_link: link, bytes: bytesOf(none + label) },
+      { name: '.strtab', sh_type: SHT_STRTAB, bytes: new TextEncoder().encode(names) },
+    ]),
+    'ok',
+  );
   t.is(kept.section('.symtab').sh_size, 32, 'without kallsyms it is not there');
 });
 

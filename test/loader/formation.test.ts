@@ -1,6 +1,7 @@
 /** C65, C72, C91, C95, C97, C99, C100: from a relocated module to one that is COMING. */
 import test from 'ava';
 import type { KoReloc, KoSection, KoSpec } from '../../fixtures/build.ts';
+import { NOTIFY_OK } from '../../loader/notifier.ts';
 import type { Config } from '../../relocs/module-view.ts';
 import {
   archOf,
@@ -104,7 +105,12 @@ for (const version of versions) {
 
   test(`${version}: C95 livepatch keeps the name vmlinux`, (t) => {
     const file = moduleFor(version, { thisModule: { name: 'vmlinux' } });
-    refuses(t, kernel(), file, {
+    const k = kernel();
+    k.notifiers.register({
+      name: 'listener',
+      call: (event) => (t.fail(`${event} is told, before livepatch`), NOTIFY_OK),
+    });
+    refuses(t, k, file, {
       errno: 'EINVAL',
       check: 'C95',
       log: [unsigned('vmlinux'), 'livepatch: vmlinux.ko: invalid module name'],

@@ -22,4 +22,14 @@ for (const version of versions) {
     );
     t.true(buffer.subarray(1024 + file.length).every((byte) => byte === 0xa5));
   });
+
+  test(`${version}: the names of a module outlast the buffer that it was loaded from`, (t) => {
+    const buffer = moduleFor(version, { symbols: [{ name: 'outlasts', section: '.text' }], sections: [TEXT] });
+    const m = insmod(kernelOf(version), buffer, { inPlace: true });
+    buffer.fill(0xa5);
+    const names = Array.from({ length: m.symtab!.count }, (_, i) => m.symtab!.name(i));
+    t.true(names.includes('outlasts'), names.join(' '));
+  });
 }
+
+const TEXT = { name: '.text', flags: 6, size: 16 };

@@ -3,7 +3,9 @@ import test from 'ava';
 import { ko } from '../../fixtures/build.ts';
 import { errnos, type Errno } from '../../loader/errors.ts';
 import { insmod } from '../../loader/load.ts';
-import type { State } from '../../loader/module.ts';
+import type { Module, State } from '../../loader/module.ts';
+import { NOTIFY_OK } from '../../loader/notifier.ts';
+import { moduleGet, modulePut } from '../../loader/refcount.ts';
 import { archOf, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, versions } from './bench.ts';
 
 for (const version of versions) {
@@ -56,6 +58,25 @@ for (const version of versions) {
     });
     t.deepEqual(seen, [['COMING', 1, true, 1]]);
     t.deepEqual([m.state, m.refcount], ['LIVE', 0]);
+  });
+
+  test(`${version}: a failing init drops the reference that it was given, once`, (t) => {
+    const k = kernelOf(version);
+    const counts: string[] = [];
+    const count = (where: string, m: Module): void => void counts.push(`${where} ${m.state} ${m.refcount}`);
+    k.notifiers.register({ name: 'listener', call: (event, m) => (count(event, m), NOTIFY_OK) });
+    let self: Module | undefined;
+    const init = (m: Module): number => {
+      self = m;
+      moduleGet(m);
+      count('got', m);
+      modulePut(m);
+      count('put', m);
+      return -errnos.EIO;
+    };
+    t.throws(() => insmod(k, moduleFor(version), { behaviour: { init } }), { message: /^EIO/ });
+    t.deepEqual(counts, ['COMING COMING 1', 'got COMING 2', 'put COMING 1', 'GOING GOING 0']);
+    t.deepEqual([self!.refcount, self!.warnings], [0, []]);
   });
 
   test(`${version}: init memory is given back, and can still be looked at`, (t) => {

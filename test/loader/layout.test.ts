@@ -72,6 +72,13 @@ for (const version of ['6.12', '7.2'] as const) {
     });
   });
 
+  test(`${version}: regions are whole pages also where nothing is write-protected`, (t) => {
+    const k = kernelOf(version, { config: { STRICT_MODULE_RWX: false } });
+    const m = loads(t, k, moduleFor(version, { sections: named({ '.text': { flags: A | X, size: 0x123 } }) }))!;
+    t.is(m.memory.text!.size, 4096);
+    for (const { size } of Object.values(m.memory)) t.is(size % 4096, 0);
+  });
+
   test(`${version}: regions are whole pages, in the order of enum mod_mem_type, each with a guard page behind it`, (t) => {
     const m = loads(t, kernelOf(version), moduleFor(version, { sections: kinds }), UNSIGNED)!;
     const all = { ...m.memory, ...m.freed };
@@ -149,6 +156,45 @@ test('.init is a prefix, and so is .exit', (t) => {
     'init_rodata',
     'init_data',
   ]);
+});
+
+test('sh_addr of an object file is not looked at', (t) => {
+  for (const version of versions) {
+    const sections = named({ '.text': { flags: A | X }, '.data': { flags: A | W, header: { sh_addr: 1 } } });
+    const m = loads(t, kernelOf(version), moduleFor(version, { sections }))!;
+    const data = m.sections.find(({ name }) => name === '.data')!;
+    const { region, offset } = m.placement[data.index]!;
+    t.is(data.sh_addr, m.memory[region]!.base + BigInt(offset));
+  }
+});
+
+test('room in front of each section, where the architecture wants some', (t) => {
+  const arch: Arch = { ...archOf('x86_64'), sectionPrepend: (_, index) => 24 * index };
+  const sections = named({
+    '.text': { flags: A | X, align: 16 },
+    '.text.b': { flags: A | X },
+    '.data': { flags: A | W },
+  });
+  t.deepEqual(layout(t, '7.2', sections, { arch }), {
+    '.text': 'text+0x20',
+    '.text.b': 'text+0x60',
+    '.data': 'data+0x48',
+  });
+  t.deepEqual(layout(t, '6.1', sections, { arch }), {
+    '.text': 'core+0x20',
+    '.text.b': 'core+0x60',
+    '.data': 'core+0x1048',
+  });
+});
+
+test('powerpc: a PLT for init code lies with it, the other with the rest', (t) => {
+  for (const version of versions) {
+    const kernel = kernelOf(version, { arch: archOf('ppc32'), config: { KALLSYMS: false } });
+    const m = loads(t, kernel, moduleFor(version, { machine: 20, elfClass: 32, endian: 'big' }));
+    const [core, init] = version === '6.1' ? ['core', 'init'] : ['text', 'init_text'];
+    const at = places(m);
+    t.deepEqual([at['.plt'], at['.init.plt']], [`${core}+0x10`, `${init}+0x0`]);
+  }
 });
 
 test('offsets are aligned one after the other', (t) => {

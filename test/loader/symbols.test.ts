@@ -243,6 +243,12 @@ for (const version of versions) {
     loads(t, k, weak('gone'), []);
   });
 
+  test(`${version}: a symbol of value 0 is there`, (t) => {
+    const k = kernelOf(version, { exports: [exported('zero', { value: 0n })] });
+    const m = loads(t, k, moduleFor(version, { imports: ['zero'], ...importing('zero') }));
+    t.is(valueOf(m, 'zero'), 0n);
+  });
+
   test(`${version}: C83 namespaces are imported by their exact names`, (t) => {
     const exports = [exported('inside', { namespace: 'DRIVERS' }), exported('empty', { namespace: '' })];
     const user = (import_ns: string | readonly string[], name = 'inside'): Uint8Array =>

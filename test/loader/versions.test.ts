@@ -59,16 +59,20 @@ for (const version of versions) {
     const k = kernel();
     loads(t, k, none, [...UNSIGNED, 'minimal: no symbol version for a']);
     loads(t, k, file([LAYOUT], { thisModule: { name: 'second' } }), []);
-    refuses(t, kernel({ vendor: 'debian' }), none, {
-      ...EINVAL,
-      log: [
-        ...UNSIGNED,
-        'minimal: no symbol version for a',
-        unknown('a'),
-        'minimal: no symbol version for b',
-        unknown('b'),
-      ],
-    });
+    for (const MODULE_FORCE_LOAD of [false, true]) {
+      const debian = kernel({ vendor: 'debian', config: { MODULE_FORCE_LOAD } });
+      refuses(t, debian, none, {
+        ...EINVAL,
+        log: [
+          ...UNSIGNED,
+          'minimal: no symbol version for a',
+          unknown('a'),
+          'minimal: no symbol version for b',
+          unknown('b'),
+        ],
+      });
+      t.false(debian.taints.has('FORCED_MODULE'));
+    }
   });
 
   test(`${version}: no table: refused in silence, or forced with a taint said once`, (t) => {
