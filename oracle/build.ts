@@ -15,6 +15,7 @@ import { harness, linkPort } from './link-port.ts';
 import { defaultCache, withLock } from './port-cache.ts';
 import { type PortOptions, PortProcess } from './port-process.ts';
 import { type PortSpec, ports } from './ports.ts';
+import { prunePorts, touchPort } from './prune-ports.ts';
 import { Toolchain } from './toolchain.ts';
 
 export { BuildError } from './build-error.ts';
@@ -141,7 +142,10 @@ class Build {
       [lines, key, home] = await homeOf();
     }
     const manifest = join(home, 'port.json');
-    if (await exists(manifest)) return JSON.parse(await readFile(manifest, 'utf8')) as Port;
+    if (await exists(manifest)) {
+      await touchPort(home, folder);
+      return JSON.parse(await readFile(manifest, 'utf8')) as Port;
+    }
 
     log(`${name} ${version}: compiling the handlers`);
     const work = `${home}.${process.pid}`;
@@ -158,6 +162,8 @@ class Build {
       await writeFile(join(work, 'port.json'), `${JSON.stringify(port, null, 2)}\n`);
       await rm(home, { recursive: true, force: true });
       await rename(work, home);
+      await touchPort(home, folder);
+      await prunePorts(this.cache, `${version}-${name}`);
       return port;
     } finally {
       await rm(work, { recursive: true, force: true });
