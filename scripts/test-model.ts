@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import * as fc from 'fast-check';
 import { versions } from '../relocs/module-view.ts';
-import { graphs, lives, newLife } from '../test/loader/life-model.ts';
+import { endLife, graphs, lives, newLife } from '../test/loader/life-model.ts';
 
 const { values } = parseArgs({
   options: { seed: { type: 'string' }, path: { type: 'string' }, steps: { type: 'string', default: '100000' } },
@@ -23,6 +23,7 @@ function round(own: number): number {
       fc.property(graphs, lives(200), (graph, commands) => {
         const setup = newLife(version, graph);
         fc.modelRun(() => setup, commands);
+        endLife(setup.model, setup.real);
         steps += setup.real.steps;
       }),
       { seed: own, numRuns: 50, ...(values.path === undefined ? {} : { path: values.path, endOnFailure: true }) },

@@ -1,7 +1,7 @@
 /** Random lives of modules against the model of life-model.ts; `npm run test:model` lives longer. */
 import * as fc from 'fast-check';
 import test from 'ava';
-import { graphs, lives, newLife } from './life-model.ts';
+import { endLife, graphs, lives, newLife } from './life-model.ts';
 import { versions } from './bench.ts';
 
 for (const version of versions) {
@@ -11,6 +11,7 @@ for (const version of versions) {
       fc.property(graphs, lives(60), (graph, commands) => {
         const setup = newLife(version, graph);
         fc.modelRun(() => setup, commands);
+        endLife(setup.model, setup.real);
         steps += setup.real.steps;
       }),
       { numRuns: 30 },
