@@ -19,10 +19,7 @@ import {
   SHT_RELA,
 } from './image.ts';
 import type { Names } from './names.ts';
-import { EXPORTS, GPL_ONLY, HAS_CRC, type Words } from './records.ts';
-
-/** R_X86_64_PC32: what EXPORT_SYMBOL() is made of where there is a proof. */
-const R_PC32 = 2;
+import { EXPORT_WORDS, EXPORTS, GPL_ONLY, HAS_CRC, type Words } from './records.ts';
 
 export class ExportTables {
   private readonly image: Image;
@@ -36,15 +33,14 @@ export class ExportTables {
     this.out = out;
   }
 
-  /** __ksymtab by the relocations that will fill it: S + A is where a name and a namespace stand. */
-  /** Puts them into the record; gives a number of DOUBTS. */
+  /** Puts them into the record; gives a number of DOUBTS. S + A is where a name and a namespace stand. */
   read(): number {
     const { image, out } = this;
     const { known, frame } = image;
     this.exported = 0;
     const seven = frame.version === '7.2';
     if (known[KSYMTAB] === 0 && known[KSYMTAB_GPL] === 0) return 0;
-    if (frame.proof === undefined) return D_EXPORTS;
+    if (frame.proof === undefined || image.words.length === 0) return D_EXPORTS;
     if (seven && (known[KSYMTAB_GPL] !== 0 || known[KCRCTAB_GPL] !== 0)) return D_EXPORTS;
     let why = 0;
     if (known[KSYMTAB] !== 0)
@@ -57,62 +53,84 @@ export class ExportTables {
   private exportTable(table: number, crctab: number, gpl: number, flagtab: number): number {
     const { image, names, out } = this;
     const { sections: s, v, b, frame } = image;
-    const le = frame.little;
     const t = table * S_WORDS;
     const crcs = crctab * S_WORDS;
-    const count = Math.floor(s[t + S_SIZE]! / 12);
+    const unit = frame.proof!.exportWord;
+    const entry = 3 * unit;
+    const count = Math.floor(s[t + S_SIZE]! / entry);
     if (s[t + S_TYPE] !== SHT_PROGBITS || (count > 0 && (flagtab === 0 || (frame.modversions && crctab === 0))))
       return D_EXPORTS;
     if (crctab !== 0 && (s[crcs + S_TYPE] !== SHT_PROGBITS || s[crcs + S_SIZE]! < count * 4)) return D_EXPORTS;
     const first = out.length;
-    const words = out.reserve(count * 4);
+    const words = out.reserve(count * EXPORT_WORDS);
     for (let i = 0; i < count; i++) {
-      const p = first + i * 4;
+      const p = first + i * EXPORT_WORDS;
       const flag = flagtab > 0 ? b[s[flagtab * S_WORDS + S_OFFSET]! + i]! & 1 : gpl;
       words[p] = -1;
       words[p + 1] = flag | (crctab === 0 ? 0 : HAS_CRC);
-      words[p + 2] = crctab === 0 ? 0 : v.getInt32(s[crcs + S_OFFSET]! + i * 4, le);
-      words[p + 3] = 0;
+      words[p + 2] = crctab === 0 ? 0 : v.getInt32(s[crcs + S_OFFSET]! + i * 4, frame.little);
+      words[p + 3] = -1;
     }
-    out.length += count * 4;
+    out.length += count * EXPORT_WORDS;
     this.exported += count;
     let why = flagtab > 0 && s[flagtab * S_WORDS + S_SIZE]! < count ? D_EXPORTS : 0;
-
-    const symtab = s[image.symtab * S_WORDS + S_OFFSET]!;
-    const symbols = Math.floor(s[image.symtab * S_WORDS + S_SIZE]! / 24);
     for (let i = 1; i < image.count; i++) {
       const r = i * S_WORDS;
       const target = s[r + S_INFO];
       if (s[r + S_TYPE] !== SHT_RELA && s[r + S_TYPE] !== SHT_REL) continue;
       if (target === crctab && crctab !== 0) why = D_EXPORTS;
-      if (target !== table) continue;
-      const end = s[r + S_OFFSET]! + s[r + S_SIZE]!;
-      for (let at = s[r + S_OFFSET]!; at + 24 <= end; at += 24) {
-        const place = image.word(at);
-        const sym = v.getUint32(at + 12, le);
-        const addend = v.getInt32(at + 16, le);
-        if (place < 0 || place >= count * 12 || v.getUint32(at + 8, le) !== R_PC32 || sym >= symbols) return D_EXPORTS;
-        const field = place % 12;
-        if (field === 0) continue;
-        const shndx = v.getUint16(symtab + sym * 24 + 6, le);
-        const value = image.word(symtab + sym * 24 + 8);
-        if ((field !== 4 && field !== 8) || shndx === 0 || shndx >= image.count || value < 0) return D_EXPORTS;
-        const p = shndx * S_WORDS;
-        const offset = value + addend;
-        const limit = s[p + S_OFFSET]! + s[p + S_SIZE]!;
-        if (s[p + S_TYPE] !== SHT_PROGBITS || (s[p + S_FLAGS]! & SHF_ALLOC) === 0 || offset < 0) return D_EXPORTS;
-        const id = names.internString(b, s[p + S_OFFSET]! + offset, limit);
-        if (id < 0) return D_EXPORTS;
-        const word = first + ((place - field) / 12) * 4 + (field === 4 ? 0 : 3);
-        // Twice the same place: the second would find it filled.
-        if (field === 4 && out.words[word] !== -1) return D_EXPORTS;
-        out.words[word] = id;
-      }
+      if (target === table && !this.entries(r, first, unit, count)) return D_EXPORTS;
+    }
+    for (let i = 0; i < count; i++) {
+      const p = first + i * EXPORT_WORDS;
+      if (out.words[p]! <= 0) return D_EXPORTS;
+      if (out.words[p + 3]! >= 0) continue;
+      // No namespace, if nothing stands there either.
+      out.words[p + 3] = 0;
+      const at = s[t + S_OFFSET]! + i * entry + 2 * unit;
+      for (let k = 0; k < unit; k++) if (b[at + k] !== 0) why = D_EXPORTS;
     }
     // The kernel looks them up with bsearch(): an unsorted table hides some.
-    for (let i = 0; i < count; i++) if (out.words[first + i * 4]! <= 0) return D_EXPORTS;
-    for (let i = 1; i < count; i++)
-      if (names.compare(out.words[first + i * 4 - 4]!, out.words[first + i * 4]!) >= 0) return D_EXPORTS;
+    for (let i = 1; i < count; i++) {
+      const p = first + i * EXPORT_WORDS;
+      if (names.compare(out.words[p - EXPORT_WORDS]!, out.words[p]!) >= 0) return D_EXPORTS;
+    }
     return why;
+  }
+
+  /** The relocations of a table, at section header `r`; false where they are none that EXPORT_SYMBOL() makes. */
+  private entries(r: number, first: number, unit: number, count: number): boolean {
+    const { image, names, out } = this;
+    const { sections: s, b, words, symtab } = image;
+    const { exportType } = image.frame.proof!;
+    const shndxOf = image.frame.little ? 1 : 0;
+    const symbols = Math.floor(s[symtab * S_WORDS + S_SIZE]! / 24);
+    const table = s[symtab * S_WORDS + S_OFFSET]! >> 2;
+    const from = s[r + S_OFFSET]!;
+    if (from % 4 !== 0 || s[r + S_TYPE] !== SHT_RELA) return false;
+    const end = (from >> 2) + Math.floor(s[r + S_SIZE]! / 24) * 6;
+    for (let at = from >> 2; at < end; at += 6) {
+      const place = words[at]!;
+      const sym = words[at + 3]! >>> 0;
+      if (words[at + 1] !== 0 || place < 0 || place >= count * 3 * unit) return false;
+      if (words[at + 2] !== exportType || sym >= symbols) return false;
+      const field = place % (3 * unit);
+      if (field === 0) continue;
+      const q = table + sym * 6;
+      const shndx = shndxOf === 1 ? words[q + 1]! >>> 16 : words[q]! & 0xffff;
+      const value = words[q + 2]!;
+      if ((field !== unit && field !== 2 * unit) || shndx === 0 || shndx >= image.count) return false;
+      if (value < 0 || words[q + 3] !== 0) return false;
+      const p = shndx * S_WORDS;
+      const offset = value + words[at + 4]!;
+      const limit = s[p + S_OFFSET]! + s[p + S_SIZE]!;
+      if (s[p + S_TYPE] !== SHT_PROGBITS || (s[p + S_FLAGS]! & SHF_ALLOC) === 0 || offset < 0) return false;
+      const id = names.internString(b, s[p + S_OFFSET]! + offset, limit);
+      const word = first + ((place - field) / (3 * unit)) * EXPORT_WORDS + (field === unit ? 0 : 3);
+      // Twice the same place: the second would find it filled.
+      if (id < 0 || out.words[word] !== -1) return false;
+      out.words[word] = id;
+    }
+    return true;
   }
 }

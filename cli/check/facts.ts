@@ -54,7 +54,7 @@ const OFFENDERS = ['ndiswrapper', 'driverloader', 'lve', 'vmlinux', ''];
 const MODULE_COLON = ascii('module:');
 
 /** More than this no module needs; what claims more is left to insmod. */
-const MEMORY_LIMIT = 1 << 26;
+const MEMORY_LIMIT = 1 << 27;
 const PERCPU_LIMIT = 32 << 10;
 
 /** Reads them from one image after the other into the record at hand; each gives a number of DOUBTS. */
@@ -214,6 +214,7 @@ export class Facts {
     const all = frame.version === '7.2';
     let imports = 0;
     if (s[p + S_OFFSET]! % 8 !== 0) why = D_SYM;
+    if (all && count > 0 && v.getUint32(tables, le) >= end - from) why = D_SYM;
     for (let i = 1; i < count; i++) {
       const shndx = v.getUint16(shndxAt + i * size, le);
       if (all && v.getUint32(tables + i * size, le) >= end - from) why = D_SYM;

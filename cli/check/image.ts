@@ -47,7 +47,7 @@ export const S_NAME = 0,
 
 export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 /** Sections that mean something here, by number. */
-const KNOWN = [
+export const KNOWN_SECTIONS: readonly string[] = [
   '.modinfo',
   '.gnu.linkonce.this_module',
   '__versions',
@@ -61,7 +61,16 @@ const KNOWN = [
   '__kflagstab',
   '.ctors',
   '.init_array',
-].map(ascii);
+  '__param',
+  '.plt',
+  '.init.plt',
+  '.got',
+  '.got.plt',
+  '.plt.idx',
+  '.text.ftrace_trampoline',
+  '.init.text.ftrace_trampoline',
+];
+const KNOWN = KNOWN_SECTIONS.map(ascii);
 export const MODINFO = 0,
   THIS_MODULE = 1,
   VERSIONS = 2,
@@ -74,7 +83,12 @@ export const MODINFO = 0,
   KCRCTAB_GPL = 9,
   KFLAGSTAB = 10,
   CTORS = 11,
-  INIT_ARRAY = 12;
+  INIT_ARRAY = 12,
+  PARAM = 13;
+
+const INIT = ascii('.init');
+const SEALED = ['.data..ro_after_init', '__jump_table', '.static_call_sites'].map(ascii);
+const swapped = (w: number): number => (w << 24) | ((w & 0xff00) << 8) | ((w >>> 8) & 0xff00) | (w >>> 24);
 
 const MARKER = ascii(SIGNATURE_MARKER);
 
@@ -87,9 +101,12 @@ export class Image {
   readonly known: Int32Array = new Int32Array(KNOWN.length);
   b: Uint8Array = new Uint8Array(0);
   v: DataView = new DataView(this.b.buffer);
+  /** The same as words, in the order that makes 64-bit fields those of a little-endian file: see swap(). */
+  words: Int32Array = new Int32Array(0);
   len = 0;
   count = 0;
   symtab = 0;
+  private shstrtab = 0;
   /** By name: when it was met, in generations. */
   readonly seen: Int32Array;
   generation = 0;
@@ -107,6 +124,9 @@ export class Image {
     // One view for all files that are read into the same buffer.
     if (this.v.buffer !== file.buffer || this.v.byteOffset !== file.byteOffset)
       this.v = new DataView(file.buffer, file.byteOffset);
+    if (file.byteOffset % 4 !== 0) this.words = new Int32Array(0);
+    else if (this.words.buffer !== file.buffer || this.words.byteOffset !== file.byteOffset)
+      this.words = new Int32Array(file.buffer, file.byteOffset, (file.buffer.byteLength - file.byteOffset) >> 2);
     let why = this.signature();
     why ||= this.ehdr();
     if (this.out.head(FLAGS) & UNREADABLE) return why;
@@ -210,6 +230,7 @@ export class Image {
     if (s[names + S_TYPE] !== SHT_STRTAB || end === from || this.b[from] !== 0 || this.b[end - 1] !== 0)
       return this.unreadable(D_NAMES);
     known.fill(0);
+    this.shstrtab = from;
     for (let i = 1; i < count; i++) {
       const name = s[i * S_WORDS]!;
       if (name < 0 || name >= end - from) {
@@ -229,9 +250,13 @@ export class Image {
   private sameNames(from: number): number {
     const { sections: s, seen } = this;
     const generation = ++this.generation;
+    let strings = 0;
+    for (let i = 1; i < this.count; i++) if (s[i * S_WORDS + S_TYPE] === SHT_SYMTAB) strings = s[i * S_WORDS + S_LINK]!;
     for (let i = 1; i < this.count; i++) {
       const p = i * S_WORDS;
-      if ((s[p + S_FLAGS]! & SHF_ALLOC) === 0 || s[p + S_SIZE] === 0) continue;
+      // The symbol table goes to memory for kallsyms.
+      const isInMemory = (s[p + S_FLAGS]! & SHF_ALLOC) !== 0 || s[p + S_TYPE] === SHT_SYMTAB || i === strings;
+      if (!isInMemory || s[p + S_SIZE] === 0) continue;
       const id = this.names.internString(this.b, from + s[p + S_NAME]!, this.len);
       if (id < 0 || seen[id] === generation) return D_SECTIONS;
       seen[id] = generation;
@@ -257,6 +282,45 @@ export class Image {
     const { b } = this;
     for (let i = 0; i < text.length; i++) if (b[at + i] !== text[i]) return false;
     return true;
+  }
+
+  /** Whether a section goes to init memory. */
+  isInit(i: number): boolean {
+    return this.startsWith(this.shstrtab + this.sections[i * S_WORDS + S_NAME]!, INIT);
+  }
+
+  /** Whether a section is read-only once init has run: it has memory of its own. */
+  isSealed(i: number): boolean {
+    const name = this.shstrtab + this.sections[i * S_WORDS + S_NAME]!;
+    return SEALED.some((text) => this.isText(name, text));
+  }
+
+  /** Whether bytes of a section are another's as well. */
+  isShared(i: number): boolean {
+    const { sections: s } = this;
+    const from = s[i * S_WORDS + S_OFFSET]!;
+    const end = from + s[i * S_WORDS + S_SIZE]!;
+    for (let p = S_WORDS; p < this.count * S_WORDS; p += S_WORDS) {
+      const at = s[p + S_OFFSET]!;
+      if (at < end && at + s[p + S_SIZE]! > from && s[p + S_TYPE] !== SHT_NOBITS && p !== i * S_WORDS) return true;
+    }
+    return false;
+  }
+
+  /** Makes the 64-bit fields of a big-endian symbol table and of relocation sections little-endian, where they lie. */
+  swap(): void {
+    const { sections: s, words } = this;
+    for (let i = 1; i < this.count; i++) {
+      const p = i * S_WORDS;
+      if (i !== this.symtab && s[p + S_TYPE] !== SHT_RELA) continue;
+      const from = s[p + S_OFFSET]! >> 2;
+      const end = from + ((s[p + S_SIZE]! >> 3) << 1);
+      for (let at = from; at < end; at += 2) {
+        const first = words[at]!;
+        words[at] = swapped(words[at + 1]!);
+        words[at + 1] = swapped(first);
+      }
+    }
   }
 
   /** Sections that are read where the file lies. */

@@ -130,7 +130,7 @@ function worstPlaced(arch: Arch, { version, config }: JudgeSetup): { arch: Arch;
   const ranges = area.fallback === undefined ? [area.text] : [area.text, area.fallback];
   const lowest = ranges.reduce((a, [start]) => (start < a ? start : a), area.text[0]);
   const highest = ranges.reduce((a, [, end]) => (end > a ? end : a), area.text[1]);
-  const span = highest - lowest < 2n * SPAN ? (highest - lowest) / 2n : SPAN;
+  const span = highest - lowest < 4n * SPAN ? (highest - lowest) / 4n : SPAN;
   const below = kernel - lowest > highest - kernel;
   const text: ModuleArea['text'] = below ? [lowest, lowest + span] : [highest - span, highest];
   const others = below ? highest - (span < 0x100_0000n ? span : 0x100_0000n) : lowest;

@@ -307,15 +307,21 @@ export class Link {
       if (proprietary || (who >= 0 && this.isProprietary(who))) return false;
       if (hasVersions && (flags[id]! & HAS_CRC) !== 0 && ((bits & HAS_CRC) === 0 || chunk[p + 2] !== crc[id]))
         return false;
-      if (namespace[id] !== 0 && !this.importsNamespace(i, namespace[id]!)) return false;
+      if (namespace[id] !== 0 && !this.mayUse(i, namespace[id]!)) return false;
     }
     return true;
+  }
+
+  private mayUse(i: number, namespace: number): boolean {
+    const { names, options } = this;
+    if (options.allowMissingNamespaces || this.importsNamespace(i, namespace)) return true;
+    return options.inModuleNamespace?.(names.name(namespace), this.name(i)) === true;
   }
 
   /** Every import that is not met, for the report. */
   faults(i: number): ImportFault[] {
     const { chunk, from, end } = this.imports(i);
-    const { provider, options, crc, flags, namespace, names } = this;
+    const { provider, options, crc, flags, namespace } = this;
     const all: ImportFault[] = [];
     const proprietary = this.isProprietary(i);
     for (let p = from; p < end; p += IMPORT_WORDS) {
@@ -346,8 +352,7 @@ export class Link {
         continue;
       }
       const ns = namespace[symbol]!;
-      if (ns === 0 || options.allowMissingNamespaces || this.importsNamespace(i, ns)) continue;
-      if (options.inModuleNamespace?.(names.name(ns), this.name(i)) === true) continue;
+      if (ns === 0 || this.mayUse(i, ns)) continue;
       all.push({ kind: 'namespace', symbol, provider: who, namespace: ns });
     }
     return all;

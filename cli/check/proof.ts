@@ -1,19 +1,48 @@
 /**
  * When a relocation cannot fail, whatever its symbol resolves to and wherever in the module area the module lies: the
- * rows of an architecture turned into what an addend may be. Made once a run; the rest is comparing integers.
+ * rows of an architecture turned into what an addend, or the target of a symbol of the module, may be. Made once a run;
+ * the rest is comparing integers.
  *
- * Only for architectures whose every relocation is a plain word of S + A or S + A - P (x86-64). What cannot be proven is
- * not wrong: it goes through insmod, the specification.
+ * What cannot be proven is not wrong: it goes through insmod, the specification.
  */
-import { type Arch, configOf } from '../../arch/arch.ts';
+import { type Arch, configOf, type ModuleArea } from '../../arch/arch.ts';
+import type { Howto } from '../../relocs/howto.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import { rowFor } from '../../relocs/rules.ts';
-import { IGNORED, type ProofTable, REACH } from './proof-table.ts';
+import { KNOWN_SECTIONS } from './image.ts';
+import { type Plan, plans } from './proof-plans.ts';
+import {
+  ADDEND,
+  CALL,
+  DIRECT_OR_TABLE,
+  GOT,
+  GOT_AGAIN,
+  HIGH,
+  IGNORED,
+  LOW,
+  PLAIN,
+  type ProofTable,
+  REACH,
+  SUM,
+  TABLE,
+  TARGET,
+} from './proof-table.ts';
+
+/** Numbers beyond this are as good as infinite beside an addend of 32 bits. */
+const FAR = 1n << 48n;
+/** Room of per-CPU data. */
+const PERCPU = 0x10_0000n;
+const PAGE = 4096n;
+/** As much as a target outside of its section is trusted. */
+const MOST_SLACK = 0x10_0000n;
+
+const hostIsLittle: boolean = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /** The table, or undefined for an architecture that needs insmod for each module. */
 export function proofTable(arch: Arch, version: Version): ProofTable | undefined {
   const { rules } = arch;
   const config = configOf(arch, version);
+  const plan = plans[arch.name];
   const hooks = [
     rules.before,
     rules.beginSection,
@@ -21,57 +50,128 @@ export function proofTable(arch: Arch, version: Version): ProofTable | undefined
     arch.frobSections,
     arch.finalize,
     arch.sectionPrepend,
+    arch.regionHead,
   ];
-  if (
-    !arch.is64 ||
-    rules.info.generic !== true ||
-    arch.orders.join() !== 'little' ||
-    hooks.some((hook) => hook !== undefined)
-  )
+  const isKnown = plan !== undefined || hooks.every((hook) => hook === undefined);
+  if (!arch.is64 || rules.info.generic !== true || arch.orders.length > 2 || !isKnown || !hostIsLittle)
     return undefined;
   const types = Math.max(...rules.rows.keys()) + 1;
   const table: ProofTable = {
+    rule: new Uint8Array(types),
     size: new Uint8Array(types),
-    checked: new Uint8Array(types),
+    mask: new Uint8Array(types),
     lo: new Float64Array(types),
     hi: new Float64Array(types),
+    from: new Float64Array(types),
+    to: new Float64Array(types),
+    inside: new Int32Array(types).fill(-1),
     wantsZero: rules.nonZeroPlace !== undefined,
+    guarded: rules.before !== undefined,
+    needs: (plan?.needs?.(version) ?? []).map((name) => KNOWN_SECTIONS.indexOf(name)),
+    callSlots: plan?.callSlots ?? 'none',
+    calls: plan?.calls ?? [],
+    looksAtAll: plan?.looksAtAll === true,
+    sums: rules.endSection !== undefined,
+    address: typeOf(arch, 'abs', 8),
+    exportType: arch.prel32Exports === true ? typeOf(arch, 'pcrel', 4) : typeOf(arch, 'abs', 8),
+    exportWord: arch.prel32Exports === true ? 4 : 8,
   };
-  // Everything a symbol can be: in the kernel, in the module area, in a per-CPU section, or absent (0).
-  const area = arch.moduleArea(version, config);
-  const kernel = area.kernel ?? area.text[0];
-  const percpu = area.percpu ?? kernel;
-  const all = [
-    area.text[0],
-    area.text[1],
-    kernel,
-    percpu,
-    percpu + 0x10_0000n,
-    ...(area.data ?? []),
-    ...(area.fallback ?? []),
-  ];
-  const signed = [...all.map((address) => BigInt.asIntN(64, address)), 0n];
-  const lowest = signed.reduce((a, b) => (a < b ? a : b));
-  const highest = signed.reduce((a, b) => (a > b ? a : b)) + BigInt(REACH);
-
+  const reach = reachOf(arch.moduleArea(version, config));
   for (const type of rules.rows.keys()) {
     const row = rowFor(rules, type, version, config);
-    if (row === undefined || row.action === 'refuse') continue;
-    if (row.action === 'ignore') {
-      table.size[type] = IGNORED;
-      continue;
-    }
-    const { field, calc } = row;
-    const whole = field.order === 'data' && (field.size === 4 || field.size === 8) && field.hi === field.size * 8 - 1;
-    if (!whole || field.lo !== 0 || row.write !== undefined || row.inPlace === true) continue;
-    const checks = row.checks.filter(({ name }) => name !== 'dont');
-    if (checks.length === 0 && calc.plain !== undefined) table.size[type] = field.size;
-    const range = checks.length === 1 ? checks[0]!.range?.(row, true) : undefined;
-    if (calc.plain !== 'abs' || calc.plainWithin !== undefined || range === undefined) continue;
-    table.size[type] = field.size;
-    table.checked[type] = 1;
-    table.lo[type] = Number(range[0] - lowest);
-    table.hi[type] = Number(range[1] - highest);
+    if (row !== undefined && row.action !== 'refuse') enter(table, row, plan ?? {}, reach);
   }
   return table;
 }
+
+/** The first type that is a whole word of a plain calculation. */
+function typeOf(arch: Arch, plain: 'abs' | 'pcrel', size: number): number {
+  for (const [type, rows] of arch.rules.rows)
+    if (rows.some(({ calc, field, checks }) => calc.plain === plain && isWord(field, size) && checks.length === 1))
+      return type;
+  return -1;
+}
+
+const isWord = ({ order, size, hi, lo }: Howto['field'], bytes: number): boolean =>
+  order === 'data' && size === bytes && lo === 0 && hi === size * 8 - 1;
+
+/** Differences of addresses, both ends included. */
+interface Reach {
+  /** Of what a module has to a place in it, of what another has to it. */
+  readonly own: readonly [bigint, bigint];
+  readonly others: readonly [bigint, bigint];
+  /** Addresses of symbols, as signed numbers; 0 for an absent one. */
+  readonly symbols: readonly [bigint, bigint];
+}
+
+function reachOf(area: ModuleArea): Reach {
+  const signed = (address: bigint): bigint => BigInt.asIntN(64, address);
+  const memory = [area.text, area.data ?? area.text, area.fallback ?? area.text];
+  const kernel = area.kernel ?? area.text[0] - 0x200_0000n;
+  const percpu = area.percpu ?? kernel + 0x180_0000n;
+  const own = span(memory.map(([start, end]) => [signed(start), signed(end - 1n)]));
+  const symbols = span([
+    own,
+    [signed(kernel), signed(kernel) + BigInt(REACH)],
+    [signed(percpu), signed(percpu) + PERCPU],
+  ]);
+  return {
+    own: [own[0] - own[1], own[1] - own[0]],
+    others: [symbols[0] - own[1], symbols[1] - own[0]],
+    symbols: span([symbols, [0n, 0n], [symbols[0], symbols[1] + BigInt(REACH)]]),
+  };
+}
+
+const span = (ranges: readonly (readonly [bigint, bigint])[]): [bigint, bigint] => [
+  ranges.map(([lo]) => lo).reduce((a, b) => (a < b ? a : b)),
+  ranges.map(([, hi]) => hi).reduce((a, b) => (a > b ? a : b)),
+];
+
+function enter(table: ProofTable, row: Howto, plan: Plan, reach: Reach): void {
+  const { type, field, calc } = row;
+  if (field.block === true || row.inPlace === true) return;
+  table.size[type] = field.size;
+  const put = (rule: number): void => void (table.rule[type] = rule);
+  const has = (types: readonly number[] | undefined): boolean => types?.includes(type) === true;
+  if (row.action === 'ignore') return put(IGNORED);
+  if (has(plan.sums)) return put(SUM);
+  if (row.write !== undefined) return;
+
+  let range: readonly [bigint, bigint] | undefined = calc.plainWithin;
+  for (const check of row.checks) {
+    if (check.name === 'dont' || has(plan.direct)) continue;
+    const multiple = /^%(\d+)$/.exec(check.name);
+    const passing = check.range?.(row, true);
+    if (multiple !== null) table.mask[type] = Number(multiple[1]) - 1;
+    else if (passing === undefined) return;
+    else range = range === undefined ? passing : [max(range[0], passing[0]), min(range[1], passing[1])];
+  }
+  if (has(plan.low)) return put(LOW);
+  if (has(plan.got)) return put(GOT);
+  if (has(plan.gotAgain)) return put(GOT_AGAIN);
+  if (has(plan.harmless) && range === undefined) return put(PLAIN);
+  if (range === undefined && calc.plain !== undefined) return put(PLAIN);
+  if (range === undefined) return;
+  table.from[type] = clamp(range[0]);
+  table.to[type] = clamp(range[1]);
+  if (calc.plain === 'abs' && calc.plainWithin === undefined) {
+    table.lo[type] = clamp(range[0] - reach.symbols[0]);
+    table.hi[type] = clamp(range[1] - reach.symbols[1]);
+    return put(ADDEND);
+  }
+  const slack = calc.plain === 'page' ? PAGE : 0n;
+  table.lo[type] = clamp(range[0] - reach.others[0] + slack);
+  table.hi[type] = clamp(range[1] - reach.others[1] - slack);
+  const room = min(reach.own[0] - slack - range[0], range[1] - reach.own[1] - slack);
+  // A PLT reaches everything.
+  table.inside[type] = has(plan.calls) ? 0 : Number(max(-1n, min(room, MOST_SLACK)));
+  if (has(plan.table)) return put(TABLE);
+  if (has(plan.directOrTable)) return put(DIRECT_OR_TABLE);
+  if (has(plan.calls)) return put(CALL);
+  if (calc.plain === undefined || calc.plain === 'abs') return;
+  put(has(plan.high) ? HIGH : TARGET);
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+const clamp = (v: bigint): number => Number(max(-FAR, min(FAR, v)));

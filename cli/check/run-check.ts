@@ -574,9 +574,15 @@ const like = (names: readonly string[]): string =>
 
 const hex32 = (v: number): string => `0x${v.toString(16).padStart(8, '0')}`;
 
-/** The architecture of the tree; the one with a proof without all the others. */
+/** The architecture of the tree; one with a proof without all the others. */
 async function archFor(head: TreeHead, dir: string): Promise<Arch> {
-  if (head.e_machine === 62 && head.is64 && head.little) return (await import('../../arch/x86.ts')).x86_64;
+  if (head.is64) {
+    if (head.e_machine === 62 && head.little) return (await import('../../arch/x86.ts')).x86_64;
+    if (head.e_machine === 183) return (await import('../../arch/arm64.ts')).arm64;
+    if (head.e_machine === 243 && head.little) return (await import('../../arch/riscv.ts')).riscv64;
+    if (head.e_machine === 22 && !head.little) return (await import('../../arch/s390.ts')).s390x;
+    if (head.e_machine === 258 && head.little) return (await import('../../arch/loongarch.ts')).loongarch64;
+  }
   const { archOf, arches } = await import('../../arch/index.ts');
   const { is64, little, e_machine, e_flags } = head;
   const arch = archOf({ is64, little, e_machine, e_flags, e_entry: 0n }, arches);

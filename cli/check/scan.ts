@@ -12,7 +12,7 @@ import { Facts } from './facts.ts';
 import { type Frame, Image } from './image.ts';
 import type { Names } from './names.ts';
 import { DOUBT, FLAGS, UNREADABLE, type Words } from './records.ts';
-import { proveRelocations } from './relocation-proof.ts';
+import { RelocationProof } from './relocation-proof.ts';
 
 export type { Frame };
 
@@ -23,6 +23,7 @@ export class Scanner {
   private readonly image: Image;
   private readonly facts: Facts;
   private readonly exports: ExportTables;
+  private readonly relocations: RelocationProof;
 
   constructor(frame: Frame, names: Names, out: Words) {
     this.frame = frame;
@@ -30,6 +31,7 @@ export class Scanner {
     this.image = new Image(frame, names, out);
     this.facts = new Facts(this.image, names, out);
     this.exports = new ExportTables(this.image, names, out);
+    this.relocations = new RelocationProof(this.image, out);
   }
 
   /** Appends the record of `module` to the stream and gives its start. `prove` false: facts only. */
@@ -60,10 +62,11 @@ export class Scanner {
     const layout = facts.layout();
     why ||= layout;
     facts.tail();
+    if (frame.proof !== undefined && !frame.little) image.swap();
     const exports = this.exports.read();
     why ||= exports;
     if (frame.proof === undefined) why ||= D_ARCH;
     if (why !== 0 || !prove) return why;
-    return proveRelocations(image, frame.proof!, out);
+    return this.relocations.prove(frame.proof!);
   }
 }

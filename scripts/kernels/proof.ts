@@ -1,17 +1,21 @@
 /** The quick look of `komulator check` beside insmod, on every module of a real tree and on mutants of them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { x86_64 } from '../../arch/x86.ts';
-import { openJudge } from '../../cli/check/judge.ts';
+import type { Arch } from '../../arch/index.ts';
+import { type JudgeSetup, openJudge } from '../../cli/check/judge.ts';
 import { Link } from '../../cli/check/link.ts';
 import { Names } from '../../cli/check/names.ts';
 import { proofTable } from '../../cli/check/proof.ts';
-import { DOUBT, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../cli/check/records.ts';
+import { DOUBTS } from '../../cli/check/doubts.ts';
+import { DOUBT, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../cli/check/records.ts';
 import { type Frame, Scanner } from '../../cli/check/scan.ts';
 import { readSymvers } from '../../cli/check/symvers.ts';
 import { moduleFiles } from '../../cli/check/tree.ts';
 import { treeHead } from '../../cli/check/head.ts';
+import { readModuleFile } from '../../cli/module-file.ts';
 import { moduleName } from '../../loader/depend-files.ts';
+import { inModuleNamespace } from '../../loader/symbols.ts';
+import type { Version } from '../../relocs/module-view.ts';
 import type { DebianKernel } from '../debian/manifest.ts';
 
 export interface Proof {
@@ -21,49 +25,58 @@ export interface Proof {
   readonly mutants: number;
   readonly provenMutants: number;
   readonly wrong: readonly string[];
+  /** Why the others were not proven, and how many. */
+  readonly doubts: Readonly<Record<string, number>>;
 }
 
 /** Every so many modules one is mutated, so many times. */
 const EVERY = 8;
 const TIMES = 24;
 
-/** Exports, relocations and verdicts of both, for an x86-64 tree. */
-export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
+/** Exports, relocations, table entries and verdicts of both, for a tree of an architecture that has a proof. */
+export async function proofAgainstInsmod(
+  kernel: Pick<DebianKernel, 'modulesDir' | 'symvers'>,
+  arch: Arch,
+  version: Version,
+  times: number = TIMES,
+): Promise<Proof> {
   const { dir, paths } = moduleFiles(kernel.modulesDir);
   const head = (await treeHead(dir, paths))!;
   const names = Names.create(1 << 17, 1 << 22);
   const table = readSymvers(readFileSync(kernel.symvers), names);
+  const modversions = / modversions /.test(head.vermagic);
   const frame: Frame = {
-    is64: true,
-    little: true,
-    e_machine: 62,
-    version: '6.1',
-    modversions: true,
+    is64: head.is64,
+    little: head.little,
+    e_machine: head.e_machine,
+    version,
+    modversions,
     signed: false,
-    proof: proofTable(x86_64, '6.1'),
+    proof: proofTable(arch, version),
   };
   const out = new Words();
   const scanner = new Scanner(frame, names, out);
   const link = new Link(paths, names, table, {
-    modversions: true,
+    modversions,
     strictVersions: true,
     allowMissingNamespaces: false,
-    inModuleNamespace: undefined,
+    inModuleNamespace: version === '7.2' ? inModuleNamespace : undefined,
   });
-  const setup = {
-    arch: 'x86_64',
-    order: 'little',
-    version: '6.1',
+  const setup: JudgeSetup = {
+    arch: arch.name,
+    order: head.little ? 'little' : 'big',
+    version,
     vendor: 'debian',
-    config: undefined,
+    config: { MODVERSIONS: modversions },
     vermagic: head.vermagic,
     structModuleSize: head.structModuleSize,
-  } as const;
+  };
   const judge = openJudge({ setup, symvers: kernel.symvers });
   const vermagic = names.of(head.vermagic);
   // What the others export is what Module.symvers lists.
   link.provide(new Set());
   const wrong: string[] = [];
+  const doubts: Record<string, number> = {};
   let [proven, agreed, mutants, provenMutants] = [0, 0, 0, 0];
   const isProven = (i: number, file: Uint8Array): boolean => {
     out.length = 0;
@@ -79,7 +92,7 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
   };
   const random = generator(20_261_120);
   for (const [i, path] of paths.entries()) {
-    const file = new Uint8Array(readFileSync(join(dir, path)));
+    const file = (await readModuleFile(join(dir, path))).slice();
     if (isProven(i, file.slice())) {
       proven++;
       const record = recordOf(link, i);
@@ -88,14 +101,21 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
       const same =
         !('errno' in verdict) &&
         verdict.relocations === record.relocations &&
-        verdict.exports.map((e) => `${e.name} ${e.crc} ${e.gplonly} ${e.namespace}`).join() === record.exports;
+        verdict.slots === record.slots &&
+        verdict.exports.map((e) => `${e.name} ${e.crc ?? 0} ${e.gplonly} ${e.namespace}`).join() === record.exports;
       if (same) agreed++;
-      else wrong.push(`${path}: ${'errno' in verdict ? verdict.reason : 'other exports or relocations'}`);
+      else
+        wrong.push(
+          `${path}: ${'errno' in verdict ? verdict.reason : `other exports, relocations or table entries: ${verdict.relocations} relocations, ${verdict.slots} entries, not ${record.relocations}, ${record.slots}`}`,
+        );
+    } else {
+      const why = DOUBTS[link.field(i, DOUBT)] || 'link';
+      doubts[why] = (doubts[why] ?? 0) + 1;
     }
     if (i % EVERY !== 0 || file.length > 1 << 20) continue;
-    for (let n = 0; n < TIMES; n++) {
+    for (let n = 0; n < times; n++) {
       const mutant = file.slice();
-      const tables = new DataView(file.buffer).getUint32(40, true);
+      const tables = Number(new DataView(file.buffer).getBigUint64(40, head.little));
       const from = n % 3 === 0 ? tables : 0;
       for (let k = 0; k < 1 + (n % 3); k++)
         mutant[from + Math.floor(random() * (file.length - from))] = Math.floor(random() * 256);
@@ -107,11 +127,18 @@ export async function proofAgainstInsmod(kernel: DebianKernel): Promise<Proof> {
     }
     isProven(i, file);
   }
-  return { modules: paths.length, proven, agreed, mutants, provenMutants, wrong };
+  return { modules: paths.length, proven, agreed, mutants, provenMutants, wrong, doubts };
 }
 
 /** What the record of a module says, as text. */
-function recordOf(link: Link, i: number): { readonly relocations: number; readonly exports: string } {
+function recordOf(
+  link: Link,
+  i: number,
+): {
+  readonly relocations: number;
+  readonly slots: number;
+  readonly exports: string;
+} {
   const exports = link
     .exports(i)
     .map(
@@ -119,7 +146,7 @@ function recordOf(link: Link, i: number): { readonly relocations: number; readon
         `${link.names.name(name)} ${crc >>> 0} ${(bits & 1) !== 0} ${link.names.name(namespace)}`,
     )
     .join();
-  return { relocations: link.field(i, RELOCATIONS), exports };
+  return { relocations: link.field(i, RELOCATIONS), slots: link.field(i, PLT), exports };
 }
 
 /** Numbers from 0 to 1, the same each time. */
