@@ -96,8 +96,7 @@ export async function verify(asked: Answering, options: VerifyOptions): Promise<
   const tally = new Tally(options.arch.is64);
   const arbitrary = casesOf(options);
   const port = new Warm(asked, options);
-  // What cannot answer this is no port, and that is thrown.
-  await port.run([]);
+  await port.start();
   const verdict = (runs: number, disagreement?: Disagreement): Verdict => {
     const { reached, coverage, endings, lucky } = tally;
     const { blocks } = port;
@@ -158,6 +157,14 @@ class Warm implements Answering {
     const outcomes = await this.port.run([this.empty, ...given]);
     for (const { reached = [] } of outcomes) for (const address of reached) this.blocks.add(address);
     return outcomes.slice(1);
+  }
+
+  /** Throws PortError: what cannot load a module without relocations is no port. */
+  async start(): Promise<void> {
+    const [outcome] = await this.port.run([this.empty]);
+    if (outcome?.ret !== 'crash') return;
+    const how = outcome.crash === 'timeout' ? 'does not answer' : `crashes (${outcome.crash})`;
+    throw new PortError(`the port ${how} when it is given a module without relocations`);
   }
 }
 
@@ -242,7 +249,7 @@ async function answersOf(port: Answering, packed: readonly PortCase[]): Promise<
 const isLucky = ({ expect }: Vector, { crash }: Outcome): boolean => crash === 'signal 11' && expect.ret !== 'crash';
 
 /** A port that died took its log with it. */
-function differencesOf(vector: Vector, outcome: Outcome): Difference[] {
+export function differencesOf(vector: Vector, outcome: Outcome): Difference[] {
   if (isLucky(vector, outcome)) return [];
   const { ret, log = '' } = vector.expect;
   const untold = ret === 'crash' && log === '';
