@@ -89,7 +89,11 @@ async function plant(arch: string): Promise<Planted[]> {
   const files = ports[arch]!.sources.map((file) => file.replace(/\?.*/, '')).filter((file) =>
     /\/kernel\/module[^/]*\.c$/.test(file),
   );
-  const choice = new Choice(tree, files, `${options.seed} ${arch}`, (fault) => !notRun.test(fault.function));
+  // Instructions and data are in the machine's own order but on BE8.
+  const swaps = arch === 'armeb';
+  const usable = ({ name, function: place }: Fault): boolean =>
+    !notRun.test(place) && (swaps || name !== 'no byte swap');
+  const choice = new Choice(tree, files, `${options.seed} ${arch}`, usable);
   const originals = new Map<string, Map<string, string>>();
   const planted: Planted[] = [];
   const explainedNow = new Set<Harmless>();

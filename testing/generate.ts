@@ -83,6 +83,8 @@ interface Group {
   readonly word: number;
   /** From MANY on, a row that may want an entry of a table comes so many times more, to fill the table. */
   readonly burst: number;
+  /** Of those, the last so many and one. */
+  readonly last: number;
   /** 0 leaves that part of a recipe out; the first is also for a row alone. */
   readonly keeps: readonly number[];
 }
@@ -120,6 +122,7 @@ const group: fc.Arbitrary<Group> = fc.record({
   share: fc.integer({ min: 0, max: 6 }),
   word: fc.integer({ min: 0, max: 0xff }),
   burst: fc.integer({ min: 0, max: MANY + 40 }),
+  last: fc.integer({ min: 0, max: 40 }),
   keeps: fc.tuple(keep, keep, keep, keep, keep),
 });
 
@@ -344,7 +347,7 @@ class Build {
     if (g.burst < MANY || this.full || row?.action !== 'apply') return;
     if (row.calc.plainWithin === undefined && !/\b(G|PLT)\b/.test(row.calc.formula)) return;
     this.full = true;
-    for (let i = MANY; i <= g.burst; i++) {
+    for (let i = Math.max(MANY, g.burst - g.last); i <= g.burst; i++) {
       // Three symbols of their own, and one that was there before.
       const low = Math.imul(g.a.low + i, 0x9e37_79b1) >>> 0;
       const own = { ...g, a: { ...g.a, low }, share: i % 4 === 3 ? 5 : 0 };

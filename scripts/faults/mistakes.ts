@@ -56,7 +56,7 @@ const other = (_: string, found: string): string => others[found] ?? found;
 const counting = /count|frob|stub|plt|got|fdesc|check_rela|process_reloc/;
 
 export const mistakes: readonly Mistake[] = [
-  { name: 'range off by one', at: /(?<=[<>]=? *-?)(0x[0-9a-f]+|\d+)\b/, wrong: (_, n) => next(n!, 1) },
+  { name: 'range off by one', at: /(?<=(?<![-<>])[<>]=? *-?)(0x[0-9a-f]+|\d+)\b/, wrong: (_, n) => next(n!, 1) },
   { name: 'range off by one', at: /(?<= )([<>])(?= )/, wrong: (_, c) => `${c}=` },
   { name: 'range off by one', at: /(?<= )([<>])=(?= )/, wrong: (_, c) => c! },
   { name: 'range too wide', at: /(?<=\b(?:1|1L|1UL) << *)(\d+)\b/, wrong: (_, n) => next(n!, 1) },
@@ -166,7 +166,7 @@ export const mistakes: readonly Mistake[] = [
     name: 'wrong opcode in PLT',
     at: /(?<=(?:[=,({|] *|^\s*|#define\s+\w+\s+))(0x[0-9a-f]{5,8})\b/,
     wrong: (_, n) => `0x${(BigInt(n!) ^ 0x1_0000n).toString(16)}`,
-    inside: /plt|stub|apply_rela$|get_stub|^$/,
+    inside: /get_stub|create_stub|get_plt|module_plt|apply_rela$|^$/,
     anywhere: true,
   },
   {

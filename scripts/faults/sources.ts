@@ -119,6 +119,10 @@ function shuffled<T>(list: readonly T[], seed: number): T[] {
 const seedOf = (text: string): number =>
   [...text].reduce((hash, c) => Math.imul(hash ^ c.charCodeAt(0), 0x0100_0193), 0x811c_9dc5);
 
+/** Chosen before others: what everybody fears. */
+const feared =
+  /^(range off|wrong mask|no sign|halves|PLT|GOT|PC forgotten|addend forgotten|wrong shift|no byte|wrong op|check|wrong errno)/;
+
 /** All faults of files in the order of choice: each next one of the kind and in the function that had the fewest. */
 export class Choice {
   private left: Set<Fault>;
@@ -141,8 +145,8 @@ export class Choice {
       this.left = new Set(this.later);
       this.later.clear();
     }
-    const cost = (f: Fault): number =>
-      4 * (this.kinds.get(f.name) ?? 0) + (this.places.get(`${f.file} ${f.function}`) ?? 0);
+    const cost = ({ name, file, function: place }: Fault): number =>
+      4 * (this.kinds.get(name) ?? 0) + (this.places.get(`${file} ${place}`) ?? 0) + (feared.test(name) ? 0 : 3);
     let best: Fault | undefined;
     for (const fault of this.left) if (best === undefined || cost(fault) < cost(best)) best = fault;
     if (best !== undefined) this.left.delete(best);
