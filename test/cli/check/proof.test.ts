@@ -2,15 +2,22 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import * as fc from 'fast-check';
+import type { Arch } from '../../../arch/arch.ts';
+import { arm64 } from '../../../arch/arm64.ts';
+import { loongarch64 } from '../../../arch/loongarch.ts';
+import { riscv64 } from '../../../arch/riscv.ts';
+import { s390x } from '../../../arch/s390.ts';
 import { x86_64 } from '../../../arch/x86.ts';
 import { Judge } from '../../../cli/check/judge.ts';
 import { Link } from '../../../cli/check/link.ts';
 import { Names } from '../../../cli/check/names.ts';
 import { proofTable } from '../../../cli/check/proof.ts';
-import { DOUBT, EXPORTS, IMPORTS, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../../cli/check/records.ts';
+import { DOUBT, EXPORTS, IMPORTS, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../../cli/check/records.ts';
 import { type Frame, Scanner } from '../../../cli/check/scan.ts';
 import { readSymvers } from '../../../cli/check/symvers.ts';
 import { minimalModule, ko, SHF_ALLOC, SHF_EXECINSTR } from '../../../fixtures/build.ts';
+import { elfSection } from '../../../loader/elf-image.ts';
+import { getModinfo } from '../../../loader/modinfo.ts';
 import { insmod } from '../../../loader/load.ts';
 import { Kernel } from '../../../loader/kernel.ts';
 import { parseSymvers } from '../../../loader/exports.ts';
@@ -20,6 +27,33 @@ import { HEALTHY, KERNEL, moduleFile, PLANTED, symvers } from './planted.ts';
 const VERMAGIC_72 = '7.2.0-komulator SMP preempt mod_unload modversions ';
 const SIZE = 1280;
 
+/** Where, as a share of the file, and what to write there. */
+const mutations = fc.array(
+  fc.tuple(
+    fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
+    fc.oneof(fc.constantFrom(0, 1, 2, 4, 8, 0x7f, 0x80, 0xff), fc.nat(255)),
+  ),
+  { minLength: 1, maxLength: 4 },
+);
+
+/** Half of the mutations hit headers and tables, where they matter. */
+function mutated(
+  source: Uint8Array,
+  bytes: readonly (readonly [where: number, value: number])[],
+  table: boolean,
+  little: boolean,
+): Uint8Array {
+  const file = new Uint8Array(source);
+  const from = table ? Number(new DataView(file.buffer).getBigUint64(40, little)) : 0;
+  for (const [where, value] of bytes) file[from + Math.floor(where * (file.length - from))] = value;
+  return file;
+}
+
+const headOf = (file: Uint8Array): { vermagic: string; size: number } => ({
+  vermagic: getModinfo(elfSection(file, '.modinfo')!, 'vermagic')!,
+  size: elfSection(file, '.gnu.linkonce.this_module')!.length,
+});
+
 /** The quick look and insmod side by side, for modules of one kernel. */
 class Both {
   private readonly names = Names.create(1 << 13, 1 << 19);
@@ -28,13 +62,17 @@ class Both {
   private readonly link: Link;
   private readonly judge: Judge;
   private readonly vermagic: number;
+  private readonly size: number;
 
-  constructor(text: string, others: readonly string[] = []) {
-    const proof = proofTable(x86_64, '7.2');
+  constructor(text: string, others: readonly string[] = [], arch: Arch = x86_64, like?: Uint8Array) {
+    const { vermagic, size } = like === undefined ? { vermagic: VERMAGIC_72, size: SIZE } : headOf(like);
+    this.size = size;
+    const proof = proofTable(arch, '7.2');
+    const order = arch.orders[0]!;
     const frame: Frame = {
       is64: true,
-      little: true,
-      e_machine: 62,
+      little: order === 'little',
+      e_machine: arch.e_machine[0]!,
       version: '7.2',
       modversions: true,
       signed: false,
@@ -48,17 +86,17 @@ class Both {
       allowMissingNamespaces: false,
       inModuleNamespace: undefined,
     });
-    this.vermagic = this.names.of(VERMAGIC_72);
+    this.vermagic = this.names.of(vermagic);
     const rows = parseSymvers(text);
     this.judge = new Judge(
       {
-        arch: 'x86_64',
-        order: 'little',
+        arch: arch.name,
+        order,
         version: '7.2',
         vendor: 'mainline',
-        config: undefined,
-        vermagic: VERMAGIC_72,
-        structModuleSize: SIZE,
+        config: { MODVERSIONS: true },
+        vermagic,
+        structModuleSize: size,
       },
       rows.filter(({ owner }) => owner === 'vmlinux'),
     );
@@ -81,7 +119,7 @@ class Both {
     return (
       record[at + DOUBT] === 0 &&
       record[at + VERMAGIC] === this.vermagic &&
-      record[at + STRUCT_SIZE] === SIZE &&
+      record[at + STRUCT_SIZE] === this.size &&
       !duplicates.has(0) &&
       this.link.linked(0)
     );
@@ -92,24 +130,104 @@ class Both {
     const verdict = this.judge.judge(name, new Uint8Array(file));
     return 'errno' in verdict ? `${verdict.errno} ${verdict.check} ${verdict.reason}` : undefined;
   }
+
+  /** How insmod disagrees with a proof. */
+  disagreement(file: Uint8Array, name = 'it'): string | undefined {
+    const verdict = this.judge.judge(name, new Uint8Array(file));
+    if ('errno' in verdict) return `${verdict.errno} ${verdict.check} ${verdict.reason}`;
+    const [relocations, slots] = [this.link.field(0, RELOCATIONS), this.link.field(0, PLT)];
+    if (relocations === verdict.relocations && slots === verdict.slots) return undefined;
+    return `${verdict.relocations} relocations and ${verdict.slots} table entries, not ${relocations} and ${slots}`;
+  }
 }
 
-const folder = fixture('ko/x86_64');
-const real = readdirSync(folder).filter((name) => name.endsWith('.ko'));
-const bundled = new Both(readFileSync(join(folder, 'Module.symvers'), 'utf8'), ['exporter.ko']);
+const modulesOf = (name: string): { folder: string; files: string[] } => {
+  const folder = fixture(`ko/${name}`);
+  return { folder, files: readdirSync(folder).filter((file) => file.endsWith('.ko')) };
+};
+const bundledFor = (arch: Arch): Both =>
+  new Both(
+    readFileSync(join(modulesOf(arch.name).folder, 'Module.symvers'), 'utf8'),
+    ['exporter.ko'],
+    arch,
+    readFileSync(join(modulesOf(arch.name).folder, 'hello.ko')),
+  );
+const { folder } = modulesOf('x86_64');
+const bundled = bundledFor(x86_64);
 const planted = new Both(symvers(), ['good.ko']);
 
-test('bundled modules that are proven are taken by insmod', (t) => {
-  let proven = 0;
-  for (const name of real) {
-    const file = readFileSync(join(folder, name));
-    const refused = bundled.refused(file, name.slice(0, -3));
-    if (!bundled.proven(file)) continue;
-    proven++;
-    t.is(refused, undefined, name);
-  }
-  t.true(proven >= 4, `${proven} of ${real.length} bundled modules are proven`);
-});
+/** What a module may take at an end of the area. */
+const ROOM = 0x10_0000n;
+/** Architectures with a proof, and how many of the bundled modules it holds for at least. */
+const PROVEN: readonly (readonly [arch: Arch, atLeast: number])[] = [
+  [x86_64, 7],
+  [arm64, 7],
+  [riscv64, 5],
+  [s390x, 7],
+  [loongarch64, 6],
+];
+
+for (const [arch, atLeast] of PROVEN) {
+  test(`${arch.name}: bundled modules that are proven are taken by insmod`, (t) => {
+    const both = bundledFor(arch);
+    const proven: string[] = [];
+    const { folder: of, files } = modulesOf(arch.name);
+    for (const name of files) {
+      const file = readFileSync(join(of, name));
+      if (!both.proven(file)) continue;
+      proven.push(name);
+      t.is(both.disagreement(file, name.slice(0, -3)), undefined, name);
+    }
+    t.true(
+      proven.length >= atLeast,
+      `${proven.length} of ${files.length} bundled modules are proven: ${proven.join(' ')}`,
+    );
+    t.true(proven.includes('hello.ko') && proven.includes('sections.ko'), proven.join(' '));
+    t.false(proven.includes('missing.ko') || proven.includes('bad-crc.ko'));
+  });
+
+  test(`${arch.name}: bundled modules that are proven are taken at both ends of the module area`, (t) => {
+    const both = bundledFor(arch);
+    const { folder: of, files } = modulesOf(arch.name);
+    const rows = parseSymvers(readFileSync(join(of, 'Module.symvers'), 'utf8'));
+    const area = arch.moduleArea('7.2', {});
+    for (const name of files) {
+      const file = readFileSync(join(of, name));
+      if (!both.proven(file)) continue;
+      for (const [start, end] of [area.text, area.fallback ?? area.text])
+        for (const text of [
+          [start, start + ROOM],
+          [end - ROOM, end],
+        ] as const) {
+          const at: Arch = { ...arch, moduleArea: () => ({ ...area, text }) };
+          // What a module exports itself nobody else does.
+          const exports = rows.filter(({ owner }) => name !== 'exporter.ko' || owner === 'vmlinux');
+          const kernel = new Kernel({ arch: at, order: arch.orders[0]!, version: '7.2', exports });
+          t.is(insmod(kernel, new Uint8Array(file)).state, 'LIVE', `${name} at 0x${text[0].toString(16)}`);
+        }
+    }
+  });
+
+  test(`${arch.name}: what is proven of mutated modules is taken by insmod`, (t) => {
+    const both = bundledFor(arch);
+    const { folder: of } = modulesOf(arch.name);
+    const files = ['hello', 'far', 'user', 'sections', 'params', 'extable'].map((name) =>
+      readFileSync(join(of, `${name}.ko`)),
+    );
+    let proven = 0;
+    fc.assert(
+      fc.property(fc.nat(files.length - 1), mutations, fc.boolean(), (which, bytes, table) => {
+        const file = mutated(files[which]!, bytes, table, arch.orders[0] === 'little');
+        if (!both.proven(file)) return;
+        proven++;
+        const other = both.disagreement(file);
+        if (other !== undefined) throw new Error(`proven, but insmod says ${other}`);
+      }),
+      { numRuns: 500 },
+    );
+    t.true(proven > 20, `${proven} of 500 were proven`);
+  });
+}
 
 test('healthy modules are proven, and none of the planted faults is', (t) => {
   for (const name of ['kernel/user.ko', 'kernel/room.ko']) {
@@ -166,39 +284,25 @@ test('both ends of what a relocation may be', (t) => {
   t.false(planted.proven(twice));
 });
 
-const RUNS = 1500;
+const RUNS = 1000;
 
-test('what is proven of mutated modules is taken by insmod', (t) => {
+test('what is proven of mutated made modules is taken by insmod', (t) => {
   const files = [HEALTHY['kernel/user.ko']!, HEALTHY['kernel/room.ko']!, moduleFile('it', ['_printk'], ['own_fn'])];
   const hello = readFileSync(join(folder, 'hello.ko'));
   let proven = 0;
   let doubted = 0;
   fc.assert(
-    fc.property(
-      fc.integer({ min: 0, max: files.length }),
-      fc.array(
-        fc.tuple(
-          fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
-          fc.oneof(fc.constantFrom(0, 1, 2, 4, 8, 0x7f, 0x80, 0xff), fc.nat(255)),
-        ),
-        { minLength: 1, maxLength: 4 },
-      ),
-      fc.boolean(),
-      (which, bytes, table) => {
-        const [both, source] = which === files.length ? [bundled, hello] : [planted, files[which]!];
-        const file = new Uint8Array(source);
-        // Half of the mutations hit headers and tables, where they matter.
-        const from = table ? new DataView(file.buffer).getUint32(40, true) : 0;
-        for (const [where, value] of bytes) file[from + Math.floor(where * (file.length - from))] = value;
-        if (!both.proven(file)) {
-          doubted++;
-          return;
-        }
-        proven++;
-        const refused = both.refused(file);
-        if (refused !== undefined) throw new Error(`proven, but insmod says ${refused}`);
-      },
-    ),
+    fc.property(fc.integer({ min: 0, max: files.length }), mutations, fc.boolean(), (which, bytes, table) => {
+      const [both, source] = which === files.length ? [bundled, hello] : [planted, files[which]!];
+      const file = mutated(source, bytes, table, true);
+      if (!both.proven(file)) {
+        doubted++;
+        return;
+      }
+      proven++;
+      const refused = both.refused(file);
+      if (refused !== undefined) throw new Error(`proven, but insmod says ${refused}`);
+    }),
     { numRuns: RUNS },
   );
   t.true(proven > 50, `${proven} of ${RUNS} were proven`);
