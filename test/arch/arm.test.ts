@@ -42,6 +42,7 @@ const VALUES: readonly [type: string, word: string, S: bigint, bytes: string, mo
   ['R_ARM_MOVW_ABS_NC',      '003000e3', 0x1234_5678n,     '783605e3'],
   ['R_ARM_MOVT_ABS',         '003040e3', 0x1234_5678n,     '343241e3'],
   ['R_ARM_MOVT_ABS',         'ff3f4fe3', 0x1234_0000n,     '333241e3'],            // the addend is -1, of the low half
+  ['R_ARM_MOVT_ABS',         '003048e3', 0x1234_8000n,     '343241e3'],            // and here -0x8000
   ['R_ARM_MOVW_PREL_NC',     '003000e3', P + 0x1_0008n,    '083000e3'],
   ['R_ARM_MOVT_PREL',        '003040e3', P + 0x1_0008n,    '013040e3'],
   ['R_ARM_CALL',             'feffffeb', P + 0x1000n,      'fe0300eb'],
@@ -59,6 +60,7 @@ const VALUES: readonly [type: string, word: string, S: bigint, bytes: string, mo
   ['R_ARM_THM_JUMP24',       '00f000b8', P - 0xff_fffen,   '00f40190', thumb],
   ['R_ARM_THM_MOVW_ABS_NC',  '40f20003', 0x1234_5678n,     '45f27863', thumb],
   ['R_ARM_THM_MOVT_ABS',     'c0f20003', 0x1234_5678n,     'c1f23423', thumb],
+  ['R_ARM_THM_MOVT_ABS',     'cff6ff73', 0x1234_0000n,     'c1f23323', thumb],     // the addend is -1
   ['R_ARM_THM_MOVW_PREL_NC', '40f20003', P + 0x1_08ffn,    '40f6ff03', thumb],
   ['R_ARM_THM_MOVT_PREL',    'c0f20003', P + 0x1_08ffn,    'c0f20103', thumb],
 ];

@@ -1,7 +1,9 @@
 /** C65, C72, C91, C95, C97, C99, C100: from a relocated module to one that is COMING. */
 import test from 'ava';
 import type { KoReloc, KoSection, KoSpec } from '../../fixtures/build.ts';
+import { loadModule } from '../../loader/load.ts';
 import { NOTIFY_OK } from '../../loader/notifier.ts';
+import { sysModule } from '../../loader/proc.ts';
 import type { Config } from '../../relocs/module-view.ts';
 import {
   archOf,
@@ -207,5 +209,25 @@ for (const version of versions) {
     loads(t, kernel(), twice(0));
     loads(t, kernel(), twice(1, 0));
     loads(t, config({ KALLSYMS: false }), twice(1));
+  });
+
+  test(`${version}: C100 what sysfs refuses is gone from it before the load is undone`, (t) => {
+    t.pass();
+    // It goes on without the directory.
+    if (version === '6.1') return;
+    const k = kernel();
+    const file = sections({ name: '.twice', flags: 2, size: 1 }, { name: '.twice', flags: 2, size: 1 });
+    const steps = loadModule(k, file);
+    const shown: string[] = [];
+    const look = (): void => {
+      for (let next = steps.next(); !next.done; next = steps.next())
+        if (next.value.unwinding === true) shown.push(`${next.value.step} ${sysModule(k).size}`);
+    };
+    t.throws(look, { message: /^EEXIST/ });
+    t.is(shown[0], 'coming_cleanup 0');
+    t.deepEqual(
+      shown.filter((step) => !step.endsWith(' 0')),
+      [],
+    );
   });
 }

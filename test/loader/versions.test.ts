@@ -4,7 +4,18 @@ import { ko } from '../../fixtures/build.ts';
 import type { KoSpec } from '../../fixtures/build.ts';
 import { insmod } from '../../loader/load.ts';
 import { taintLetters } from '../../loader/taint.ts';
-import { exported, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, unsigned, versions } from './bench.ts';
+import {
+  archOf,
+  exported,
+  kernelOf,
+  loads,
+  moduleFor,
+  refuses,
+  specFor,
+  UNSIGNED,
+  unsigned,
+  versions,
+} from './bench.ts';
 
 const LAYOUT = ['module_layout', 0x90392bcd] as const;
 const unknown = (symbol: string): string => `minimal: Unknown symbol ${symbol} (err -22)`;
@@ -174,6 +185,19 @@ test('7.2: the extended table alone counts where it is, and missing names are ac
     ...EINVAL,
     log: [...UNSIGNED, `minimal: disagrees about version of symbol ${long}`, unknown(long)],
   });
+});
+
+test('a CRC from 0x80000000 on, in big-endian words of 64 bits', (t) => {
+  for (const version of versions) {
+    const k = kernelOf(version, { arch: archOf('s390x'), exports });
+    const file = (crc: number): Uint8Array =>
+      moduleFor(version, { machine: 22, endian: 'big', symbols: [{ name: 'b' }], versions: [LAYOUT, ['b', crc]] });
+    refuses(t, k, file(0x8000_0000), {
+      ...EINVAL,
+      log: [...UNSIGNED, 'minimal: disagrees about version of symbol b', unknown('b')],
+    });
+    loads(t, k, file(0x8000_0001), []);
+  }
 });
 
 test("a CRC of a module's export is read from its __kcrctab", (t) => {
