@@ -7,18 +7,19 @@ import {
   type Move,
   replaySchedule,
   type Violation,
+  violationAfter,
 } from '../loader/explore.ts';
 import { InputError } from '../loader/input-error.ts';
 import type { Version } from '../relocs/module-view.ts';
 import { exploreRandomly, type RandomExploration } from '../testing/random-schedule.ts';
-import { parseScenario, type Scenario, worldsOf } from '../testing/scenario.ts';
+import { type Day, parseScenario, type Scenario, worldsOf } from '../testing/scenario.ts';
 import { fileError } from './file-error.ts';
 import { type Exit, exit, type Io, toJson } from './io.ts';
 import { positive, whole } from './port/open.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface ExploreOptions {
-  readonly kernel?: Version;
+  readonly kernel?: Version | Day;
   readonly states?: string;
   readonly schedule?: string;
   readonly random?: boolean;
@@ -30,12 +31,13 @@ export interface ExploreOptions {
 
 export async function exploreScenario(file: string, options: ExploreOptions, io: Io): Promise<Exit> {
   const scenario = await read(file);
-  const version = options.kernel ?? scenario.kernel ?? '7.2';
+  const followed = options.schedule === undefined ? undefined : await scheduleOf(options.schedule);
+  const version = options.kernel ?? followed?.kernel ?? scenario.kernel ?? '7.2';
   const make = worldsOf(scenario, version);
   for (const option of ['runs', 'seed', 'path'] as const)
     if (options[option] !== undefined && options.random !== true)
       throw new UsageError(`--${option} goes with --random`);
-  if (options.schedule !== undefined) return follow(make, options.schedule.split(','), options, io);
+  if (followed !== undefined) return follow(make, followed.schedule, options, io);
 
   if (options.random === true) return tryAtRandom(scenario, version, options, io);
   const states = options.states === undefined ? undefined : Number(options.states);
@@ -49,7 +51,7 @@ export async function exploreScenario(file: string, options: ExploreOptions, io:
 }
 
 /** Exit 0 says here that nothing was found, not that nothing is there. */
-function tryAtRandom(scenario: Scenario, version: Version, options: ExploreOptions, io: Io): Exit {
+function tryAtRandom(scenario: Scenario, version: Version | Day, options: ExploreOptions, io: Io): Exit {
   const seed = whole('--seed', options.seed);
   const { states, path } = options;
   if (states !== undefined) throw new UsageError('--states counts the states of every schedule; --random has --runs');
@@ -67,13 +69,31 @@ function tryAtRandom(scenario: Scenario, version: Version, options: ExploreOptio
   return found.violation === undefined ? exit.well : exit.findings;
 }
 
-async function read(file: string): Promise<Scenario> {
-  let text: string;
+/** Moves, or the file that --json has given, with the kernel that it was found on. */
+async function scheduleOf(given: string): Promise<{ schedule: readonly Move[]; kernel?: Version | Day }> {
+  if (!given.endsWith('.json')) return { schedule: given.split(',') };
+  const text = await textOf(given);
   try {
-    text = await readFile(file, 'utf8');
+    const json = JSON.parse(text) as { kernel?: Version | Day; schedule?: Move[]; violation?: { schedule: Move[] } };
+    const schedule = json.violation?.schedule ?? json.schedule;
+    if (Array.isArray(schedule) && schedule.every((move) => typeof move === 'string'))
+      return { schedule, ...(json.kernel === undefined ? {} : { kernel: json.kernel }) };
+  } catch {
+    // It is said below.
+  }
+  throw new InputError(`${given}: holds no schedule; explore --json writes one where something breaks`);
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
   } catch (error) {
     throw fileError(file, error);
   }
+}
+
+async function read(file: string): Promise<Scenario> {
+  const text = await textOf(file);
   try {
     return parseScenario(text);
   } catch (error) {
@@ -84,17 +104,22 @@ async function read(file: string): Promise<Scenario> {
 
 function follow(make: ReturnType<typeof worldsOf>, schedule: readonly Move[], { json }: ExploreOptions, io: Io): Exit {
   let timeline: Moment[];
+  let violation: Violation | undefined;
   try {
     timeline = replaySchedule(make, schedule);
+    violation = violationAfter(make, schedule);
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
-  if (json === true) io.print(toJson({ schedule, timeline }));
-  else lines(timeline, io);
+  if (json === true) io.print(toJson({ schedule, timeline, ...(violation === undefined ? {} : { violation }) }));
+  else {
+    lines(timeline, io);
+    if (violation !== undefined) stacks(violation, io);
+  }
   return exit.well;
 }
 
-function tell({ title }: Scenario, version: Version, found: Exploration, io: Io): void {
+function tell({ title }: Scenario, version: Version | Day, found: Exploration, io: Io): void {
   io.print(`${title} (${version})`);
   const seen = `${found.states} states, ${found.schedules} schedules, ${found.moves} moves`;
   if (found.violation === undefined) {
@@ -114,7 +139,7 @@ function tell({ title }: Scenario, version: Version, found: Exploration, io: Io)
   io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
 }
 
-function tellRandom({ title }: Scenario, version: Version, found: RandomExploration, io: Io): void {
+function tellRandom({ title }: Scenario, version: Version | Day, found: RandomExploration, io: Io): void {
   io.print(`${title} (${version})`);
   const seen = `${found.schedules} random schedules (seed ${found.seed}), ${found.states} states, ${found.moves} moves`;
   if (found.violation === undefined) {

@@ -9,6 +9,8 @@ import type { ExplainOptions } from './explain.ts';
 import type { ExploreOptions } from './explore.ts';
 import type { LayoutOptions } from './layout.ts';
 import type { LoadOptions } from './load.ts';
+import { versions } from '../relocs/module-view.ts';
+import { dayNames } from '../testing/history/days.ts';
 import { portCommands } from './port/commands.ts';
 import type { ReplayOptions } from './vectors.ts';
 
@@ -174,9 +176,17 @@ Example:
   subcommand(top, 'explore')
     .description("every interleaving of a scenario's threads, and the shortest one that breaks something")
     .argument('<scenario.json>', 'modules and threads, and what they do (docs/history.md)')
-    .addOption(kernelOption("default, the scenario's own, or the newest"))
+    .addOption(
+      new Option('--kernel <version>', "default, the scenario's own, or the newest").choices([
+        ...versions,
+        ...dayNames,
+      ]),
+    )
     .option('--states <n>', 'how many states to look at at most; default, 100000')
-    .option('--schedule <moves>', 'follow this schedule instead: names of threads, separated by commas')
+    .option(
+      '--schedule <moves>',
+      'follow this schedule instead: names of threads, separated by commas, or a file that --json gave',
+    )
     .option('--random', 'random schedules instead of all, where those are too many')
     .option('--runs <n>', 'with --random: how many; default, 1000')
     .option('--seed <n>', 'with --random: the same seed finds the same schedule')

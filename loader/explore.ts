@@ -28,6 +28,7 @@ export {
   showViolation,
   type Stack,
   type Violation,
+  violationAfter,
   violationOf,
   type World,
 } from './world.ts';

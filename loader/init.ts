@@ -1,6 +1,7 @@
 /** do_init_module() and free_module(): the module runs, or goes. */
 import type { Region } from '../relocs/module-view.ts';
 import { freeMemory, percpuModfree } from './allocate.ts';
+import { asyncSynchronizeFull } from './async.ts';
 import { errnoOf } from './errors.ts';
 import { dropExports } from './formation.ts';
 import type { Kernel } from './kernel.ts';
@@ -42,6 +43,7 @@ export function* doInitModule(load: Loading, m: Module): Generator<InitStep, voi
   }
   m.state = 'LIVE';
   kernel.notifiers.call('LIVE', m);
+  if (!m.asyncProbe) yield* sleepingIn('async_synchronize_full', asyncSynchronizeFull(kernel));
   modulePut(m);
   freeInit(m);
   kernel.moduleWq.wakeAll();
@@ -52,6 +54,12 @@ export function* doInitModule(load: Loading, m: Module): Generator<InitStep, voi
 export interface InitStep {
   readonly step: string;
   readonly wait?: Wait;
+}
+
+/** Gives each sleep as a step. */
+export function* sleepingIn(step: string, waits: Generator<Wait, void, Wake>): Generator<InitStep, void, Wake> {
+  let next = waits.next();
+  while (!next.done) next = waits.next(yield { step, wait: next.value });
 }
 
 /** Runs a module's code, step by step if it is told so. */

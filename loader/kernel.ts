@@ -3,6 +3,7 @@ import { type Arch, configOf, type ModuleArea } from '../arch/index.ts';
 import { existsIn } from '../arch/summary.ts';
 import { type ElfFormat } from '../relocs/elf.ts';
 import type { Config, Version } from '../relocs/module-view.ts';
+import { AsyncFunctions } from './async.ts';
 import type { KernelExport } from './exports.ts';
 import type { Idempotent } from './idempotent.ts';
 import { InputError } from './input-error.ts';
@@ -105,6 +106,8 @@ export class Kernel {
   readonly moduleWq: WaitQueue = new WaitQueue('module_wq');
   /** module_notify_list */
   readonly notifiers: NotifierChain = new NotifierChain();
+  /** What modules have scheduled to run by itself. */
+  readonly async: AsyncFunctions = new AsyncFunctions();
   /** Files that finit_module() is loading, by inode. */
   readonly idempotent: Map<unknown, Idempotent> = new Map();
   /** Milliseconds since boot. */

@@ -3,8 +3,9 @@
  * the kernel's name for it, given after it has been done. Run to the end it is rmmod.
  */
 import { sizeofAddr } from '../relocs/elf.ts';
+import { asyncSynchronizeFull } from './async.ts';
 import { type CheckId, type Errno, LoadError } from './errors.ts';
-import { freeingModule, running } from './init.ts';
+import { freeingModule, type InitStep, running, sleepingIn } from './init.ts';
 import type { Kernel } from './kernel.ts';
 import type { Module } from './module.ts';
 import { tryReleaseModuleRef } from './refcount.ts';
@@ -47,10 +48,11 @@ export function* deleteModule(
   yield done('try_stop_module');
 
   // Nobody uses it any more, and nobody can begin to.
-  yield* exitSteps(m);
+  yield* stepsOf(m, running('exit', m.behaviour.exit?.(m)));
   yield done('exit');
   kernel.notifiers.call('GOING', m);
   yield done('module_notify_list');
+  yield* stepsOf(m, sleepingIn('async_synchronize_full', asyncSynchronizeFull(kernel)));
 
   kernel.lastUnloadedModule = { name: m.name, taints: m.taintLetters === '' ? '' : `(${m.taintLetters})` };
   yield done('last_unloaded_module');
@@ -60,8 +62,7 @@ export function* deleteModule(
   kernel.moduleWq.wakeAll();
 }
 
-function* exitSteps(m: Module): Generator<UnloadStep, void, Wake> {
-  const steps = running('exit', m.behaviour.exit?.(m));
+function* stepsOf(m: Module, steps: Generator<InitStep, void, Wake>): Generator<UnloadStep, void, Wake> {
   let next = steps.next();
   while (!next.done) next = steps.next(yield { ...next.value, module: m });
 }

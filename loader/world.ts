@@ -90,6 +90,13 @@ export function showViolation(make: () => World, what: string, schedule: readonl
   return { what, schedule, timeline: replaySchedule(make, schedule), stacks };
 }
 
+/** What is wrong at the end of a schedule, if anything is. */
+export function violationAfter(make: () => World, schedule: readonly Move[]): Violation | undefined {
+  const world = runSchedule(make, schedule);
+  const what = violationOf(world) ?? (movesOf(world).length === 0 ? deadlockOf(world) : undefined);
+  return what === undefined ? undefined : showViolation(make, what, schedule);
+}
+
 /** Runs moves one after the other and tells what happened. */
 export function replaySchedule(make: () => World, schedule: readonly Move[]): Moment[] {
   const world = make();
