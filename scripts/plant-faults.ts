@@ -79,7 +79,8 @@ const explained = (fault: Fault, arch: string): Harmless | undefined =>
     (x) =>
       x.file === fault.file &&
       x.function === fault.function &&
-      (x.line ?? fault.line) === fault.line &&
+      (x.line ?? fault.line) <= fault.line &&
+      fault.line <= (x.to ?? x.line ?? fault.line) &&
       (x.name ?? fault.name) === fault.name &&
       (x.arches === undefined || x.arches.includes(arch)),
   );
@@ -91,8 +92,8 @@ async function plant(arch: string): Promise<Planted[]> {
   );
   // Instructions and data are in the machine's own order but on BE8.
   const swaps = arch === 'armeb';
-  const usable = ({ name, function: place }: Fault): boolean =>
-    !notRun.test(place) && (swaps || name !== 'no byte swap');
+  const usable = ({ name, text, function: place }: Fault): boolean =>
+    !notRun.test(place) && !/sh_(addralign|type|flags)\b.*[^=!]=[^=]/.test(text) && (swaps || name !== 'no byte swap');
   const choice = new Choice(tree, files, `${options.seed} ${arch}`, usable);
   const originals = new Map<string, Map<string, string>>();
   const planted: Planted[] = [];

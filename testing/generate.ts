@@ -104,6 +104,8 @@ interface Made {
   readonly odd: number;
 }
 
+/** Values that handlers take for an error, or for no symbol: both sides of IS_ERR_VALUE(). */
+const SPECIAL = [-4095n, -4096n, -1n, 0n, 1n];
 /** Offsets from here on count from a section's end. */
 const END = 0x4000_0000;
 const OUT = [-4, -3, -4, 0, 0x7fff_fff0, -4, -8];
@@ -225,7 +227,7 @@ function targetOf(range: CaseRange): Target {
     forms: range.form === undefined ? [usual, ...arch.forms.filter((form) => form !== usual)] : [range.form],
     refused: all.filter((row) => row.action === 'refuse').map((row) => row.type),
     recipes: (hint.recipes ?? []).filter((recipe) => recipe.parts.every(usable) && wanted(recipe)),
-    elsewhere: [...arch.rules.rows.keys()].filter((type) => !rows.has(type)),
+    elsewhere: [...arch.rules.rows.keys(), Math.max(...rows.keys()) + 1].filter((type) => !rows.has(type)),
     shapes: new Map(
       all.map((row) => {
         const shape = shapeOf(row, arch.is64);
@@ -320,9 +322,11 @@ class Build {
     if (recipe === undefined) this.putWord(s, g, start, rows[0]);
     const letters = new Map<string, { readonly name: string; readonly A: bigint }>();
     parts.forEach((part, i) => {
-      if (g.keeps[i] === 0) return;
       const at = start + (part.at ?? 0);
       const type = types[i]!;
+      // What is left out keeps its place: others stay where they are.
+      s.cursor = Math.max(s.cursor, at + Math.max(rows[i]?.field.size ?? 4, 4));
+      if (g.keeps[i] === 0) return;
       s.relocs.push(
         this.entry(s, name, g, part, {
           at,
@@ -335,7 +339,6 @@ class Build {
         }),
       );
       this.types.add(type);
-      s.cursor = Math.max(s.cursor, at + Math.max(rows[i]?.field.size ?? 4, 4));
     });
     for (const w of s.words) s.cursor = Math.max(s.cursor, w.at + w.size);
     if (recipe === undefined && name !== '.data') this.fillTable(s, name, g, types[0]!);
@@ -564,7 +567,7 @@ class Build {
     const other = others.length > 0 && b.delta > 4 ? others[b.which % others.length]! : 0;
     const low = (a.low % 16) * 4;
     const own = symbol < (this.t.hints.own ?? 0);
-    if (own || (symbol >= 40 && symbol < 47)) {
+    if (own || (symbol >= 40 && symbol < 46)) {
       const section = !own && symbol < 44 ? '.text' : '.data';
       this.making[section].used = true;
       return this.define({ type, other, section, value: low });
@@ -587,6 +590,7 @@ class Build {
     const bind = symbol === 57 && { bind: STB_WEAK };
     const bare = `s${this.symbols.length + 1}`;
     const name = this.define({ type, other, ...bind }, symbol === 59 && dotted ? `.${bare}` : bare);
+    if (symbol === 46) S = wrapWord(this.t.format, SPECIAL[a.low % SPECIAL.length]!);
     const described = symbol >= 30 && symbol < 30 + descriptors;
     if (described) this.making['.data'].used = true;
     this.given[bare] = hex(described ? this.making['.data'].at + BigInt(low) : S);

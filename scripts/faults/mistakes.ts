@@ -56,11 +56,11 @@ const other = (_: string, found: string): string => others[found] ?? found;
 const counting = /count|frob|stub|plt|got|fdesc|check_rela|process_reloc/;
 
 export const mistakes: readonly Mistake[] = [
-  { name: 'range off by one', at: /(?<=(?<![-<>])[<>]=? *-?)(0x[0-9a-f]+|\d+)\b/, wrong: (_, n) => next(n!, 1) },
+  { name: 'range off by one', at: /(?<=(?<![-<>])[<>]=? *-?)(0x[0-9a-f]+|\d+)\b/, wrong: (_, n) => next(n, 1) },
   { name: 'range off by one', at: /(?<= )([<>])(?= )/, wrong: (_, c) => `${c}=` },
-  { name: 'range off by one', at: /(?<= )([<>])=(?= )/, wrong: (_, c) => c! },
-  { name: 'range too wide', at: /(?<=\b(?:1|1L|1UL) << *)(\d+)\b/, wrong: (_, n) => next(n!, 1) },
-  { name: 'range too narrow', at: /(?<=\b(?:1|1L|1UL) << *)(\d+)\b/, wrong: (_, n) => next(n!, -1) },
+  { name: 'range off by one', at: /(?<= )([<>])=(?= )/, wrong: (_, c) => c },
+  { name: 'range too wide', at: /(?<=\b(?:1|1L|1UL) << *)(\d+)\b/, wrong: (_, n) => next(n, 1) },
+  { name: 'range too narrow', at: /(?<=\b(?:1|1L|1UL) << *)(\d+)\b/, wrong: (_, n) => next(n, -1) },
   {
     name: 'check dropped',
     at: /\bif \((?!0 &&)/,
@@ -69,9 +69,9 @@ export const mistakes: readonly Mistake[] = [
   },
   { name: 'error swallowed', at: /\breturn -E(?!NOMEM|FAULT)\w+;/, wrong: () => 'return 0;' },
   { name: 'wrong errno', at: /(?<=-)(ENOEXEC|EINVAL|ERANGE|ENOENT)\b/, wrong: other },
-  { name: 'wrong mask', at: /(?<=& *~?)(0x[0-9a-f]+|[1-9]\d*)\b(?! *\?)/, wrong: (_, n) => next(n!, -1) },
-  { name: 'wrong mask', at: /(?<=& *~?)(0x[0-9a-f]+)/, wrong: (_, n) => `0x${(BigInt(n!) >> 1n).toString(16)}` },
-  { name: 'wrong shift', at: /(?<=(?:>>|<<)=? *)(\d+)\b/, wrong: (_, n) => next(n!, 1) },
+  { name: 'wrong mask', at: /(?<=& *~?)(0x[0-9a-f]+|[1-9]\d*)\b(?! *\?)/, wrong: (_, n) => next(n, -1) },
+  { name: 'wrong mask', at: /(?<=& *~?)(0x[0-9a-f]+)/, wrong: (_, n) => `0x${(BigInt(n) >> 1n).toString(16)}` },
+  { name: 'wrong shift', at: /(?<=(?:>>|<<)=? *)(\d+)\b/, wrong: (_, n) => next(n, 1) },
   { name: 'halves swapped', at: /(?<!->|\.)\b(hi20|lo12|hi|lo|upper|lower)\b(?=[^;]*[-+=&|)\]])/, wrong: other },
   { name: 'halves swapped', at: /(?<=\w)(\[[01]\])(?= *[=|&])/, wrong: other },
   { name: 'halves swapped', at: /(?<=PPC)(_HA|_LO)(?=\()/, wrong: other },
@@ -120,7 +120,7 @@ export const mistakes: readonly Mistake[] = [
   { name: 'condition turned', at: /(?<= )(==|!=|&&|\|\|)(?= |$)/, wrong: other },
   {
     name: 'first left out',
-    at: /(?<=\bfor \(\w+ = )0(?=;(?!.*(?:e_shnum|sizeof\(func_desc)))/,
+    at: /(?<=\bfor \(\w+ = )0(?=;(?!.*(?:e_shnum|sechdrs\[symidx|sizeof\(func_desc)))/,
     wrong: () => '1',
     anywhere: true,
   },
@@ -165,7 +165,7 @@ export const mistakes: readonly Mistake[] = [
   {
     name: 'wrong opcode in PLT',
     at: /(?<=(?:[=,({|] *|^\s*|#define\s+\w+\s+))(0x[0-9a-f]{5,8})\b/,
-    wrong: (_, n) => `0x${(BigInt(n!) ^ 0x1_0000n).toString(16)}`,
+    wrong: (_, n) => `0x${(BigInt(n) ^ 0x1_0000n).toString(16)}`,
     inside: /get_stub|create_stub|get_plt|module_plt|apply_rela$|^$/,
     anywhere: true,
   },

@@ -53,13 +53,11 @@ function linesOf(source: string): Line[] {
     open = stillOpen;
     if (code.startsWith('{')) {
       // Comments, attributes and parameters that are functions stand between a head and its name.
-      const head = texts
-        .slice(Math.max(0, i - 14), i)
-        .join(' ')
-        .replace(/^.*[;}]/, '');
+      const above = texts.slice(Math.max(0, i - 14), i).filter((x) => !/^#|\\$/.test(x));
+      const head = above.join(' ').replace(/^.*[;}]/, '');
       const plain = head
         .replace(/^.*\*\//, '')
-        .replace(/#\w+( \w+)?/g, '')
+        .replace(/#\w+( \w+)?|\bwhile \(0\)/g, '')
         .replace(/__(?!write|apply|get)\w+\([^)]*\)/g, '');
       name = /(\w+)\s*\((?!\*)/.exec(plain)?.[1] ?? '';
     }
@@ -117,7 +115,7 @@ function shuffled<T>(list: readonly T[], seed: number): T[] {
 }
 
 const seedOf = (text: string): number =>
-  [...text].reduce((hash, c) => Math.imul(hash ^ c.charCodeAt(0), 0x0100_0193), 0x811c_9dc5);
+  Array.from(text, (c) => c.charCodeAt(0)).reduce((hash, c) => Math.imul(hash ^ c, 0x0100_0193), 0x811c_9dc5);
 
 /** Chosen before others: what everybody fears. */
 const feared =
