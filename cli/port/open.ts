@@ -2,6 +2,7 @@
 import { type Arch, arches } from '../../arch/index.ts';
 import type { Block } from '../../oracle/blocks.ts';
 import { BuildError, buildPort, type Port } from '../../oracle/build.ts';
+import { archOfPort } from '../../oracle/case-file.ts';
 import { PortProcess } from '../../oracle/port-process.ts';
 import type { PortRange } from '../../oracle/verify.ts';
 import { type PortSpec, ports, withoutPort } from '../../oracle/ports.ts';
@@ -35,12 +36,6 @@ export interface OpenPort {
   readonly blocks: readonly Block[] | undefined;
 }
 
-/** The registry's architecture of a port: 'mips' of 'mipsel'. */
-const archNamed = (name: string): Arch | undefined =>
-  arches.find((a) => a.name === (ports[name]?.reference ?? name)) ??
-  arches.find((a) => a.name === name.replace(/(el|le|eb|be|32)$/, '')) ??
-  arches.find((a) => a.backend === name);
-
 /** Names that --arch takes. */
 const names = (): string[] => [...new Set([...Object.keys(ports), ...arches.map((a) => a.name)])];
 
@@ -50,7 +45,7 @@ const LOW: readonly bigint[] = [0x2000_0000n, 0x3000_0000n];
 export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> {
   const { exec, kernelTree } = options;
   if (options.arch === undefined) throw new UsageError('--arch NAME is missing: which architecture is it?');
-  const arch = archNamed(options.arch);
+  const arch = archOfPort(options.arch);
   if (arch === undefined) throw unknown('architecture', options.arch, names());
   if ((exec === undefined) === (kernelTree === undefined))
     throw new UsageError("give either --kernel-tree DIR, to build the kernel's own handlers, or --exec CMD");

@@ -36,7 +36,7 @@ const how = ({ ret, stage, crash, warns }: Ending): string => {
   if (ret === 'crash') return `crash (${crash ?? 'unknown'})${warned}`;
   return `ret ${ret}${stage === undefined ? '' : ` in ${stage}`}${warned}`;
 };
-const ending = (who: string, e: Ending): string[] => [
+export const ending = (who: string, e: Ending): string[] => [
   `  ${who.padEnd(10)} ${how(e)}`,
   ...e.log
     .split('\n')
@@ -44,17 +44,18 @@ const ending = (who: string, e: Ending): string[] => [
     .map((line) => `    dmesg: ${line}`),
 ];
 
-function relocationLines(r: RelocationFacts, i: number): string[] {
+/** `told`: whether there is a port. */
+export function relocationLines(r: RelocationFacts, i: number, told = true): string[] {
   const lines = [
     `  relocation ${i}: ${r.section}+${hex(r.offset)}  ${r.name} (${r.type}) against ${r.symbol === '' ? 'no name' : r.symbol}`,
     `    S = ${hex(r.S)}  A = ${signed(r.A)}  P = ${hex(r.P)}  value = ${r.formula}`,
-    `    bytes     before ${bytes(r.before)}  reference ${bytes(r.reference)}  port ${bytes(r.port)}`,
+    `    bytes     before ${bytes(r.before)}  reference ${bytes(r.reference)}${told ? `  port ${bytes(r.port)}` : ''}`,
   ];
   for (const { slice, before, reference, port } of r.slices) {
     const [hi, lo, at] = slice;
     const mark = port !== undefined && port !== reference ? '  <- differs' : '';
     lines.push(
-      `    value[${hi}:${lo}] in bit ${at}:  before ${hex(before)}  reference ${hex(reference)}  port ${port === undefined ? '(not told)' : hex(port)}${mark}`,
+      `    value[${hi}:${lo}] in bit ${at}:  before ${hex(before)}  reference ${hex(reference)}${!told ? '' : `  port ${port === undefined ? '(not told)' : hex(port)}${mark}`}`,
     );
   }
   return lines;
@@ -65,7 +66,7 @@ function disagreementLines(d: Disagreement): string[] {
     ...(d.alone
       ? []
       : ['  The case agrees when it is run alone: the port keeps something of earlier cases, or leaves it to chance.']),
-    ...d.relocations.flatMap(relocationLines),
+    ...d.relocations.flatMap((r, i) => relocationLines(r, i)),
     ...ending('reference', d.reference),
     ...ending('port', d.port),
     ...d.differences.map(
@@ -74,7 +75,7 @@ function disagreementLines(d: Disagreement): string[] {
   ];
 }
 
-const shown = (text: string): string =>
+export const shown = (text: string): string =>
   text === '' || text === 'undefined' ? '(nothing)' : text.replaceAll('\n', ' | ');
 
 const seconds = (v: Verdict): string => `${(v.milliseconds / 1000).toFixed(1)} s`;
