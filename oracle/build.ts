@@ -4,7 +4,7 @@
  * What was built is kept in the user's cache folder, by the contents of everything that went in.
  */
 import { createHash } from 'node:crypto';
-import { constants, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Block } from './blocks.ts';
 import { BuildError } from './build-error.ts';
@@ -12,7 +12,7 @@ import { type CompileLine, compileLine } from './compile-line.ts';
 import { execute, exists } from './execute.ts';
 import { configArguments, KernelBuild, treeVersion } from './kernel-build.ts';
 import { harness, linkPort } from './link-port.ts';
-import { defaultCache, withLock } from './port-cache.ts';
+import { defaultCache, makeFolder, withLock } from './port-cache.ts';
 import { type PortOptions, PortProcess } from './port-process.ts';
 import { type PortSpec, ports } from './ports.ts';
 import { prunePorts, touchPort } from './prune-ports.ts';
@@ -75,7 +75,7 @@ export function startPort(port: Port, options: Omit<PortOptions, 'command'> = {}
 }
 
 /** Files whose contents decide what is made of a tree. */
-const makers = ['blocks', 'build', 'compile-line', 'link-port'].map((name) =>
+const makers = ['blocks', 'compile-line', 'link-port'].map((name) =>
   import.meta.filename.replace(/build(\.[jt]s)$/, `${name}$1`),
 );
 
@@ -150,7 +150,7 @@ class Build {
     log(`${name} ${version}: compiling the handlers`);
     const work = `${home}.${process.pid}`;
     await rm(work, { recursive: true, force: true });
-    await mkdir(work, { recursive: true });
+    await makeFolder(work);
     try {
       const { replace = {} } = this.options;
       const { missing, blocks } = await linkPort({ spec, tools, tree, folder, work, sources, objects, lines, replace });

@@ -1,9 +1,10 @@
 /** A build folder of a kernel tree (make O=): configured, and with the objects whose compile lines ports need. */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError } from './build-error.ts';
 import { commandFile } from './compile-line.ts';
 import { execute, exists, tail } from './execute.ts';
+import { makeFolder } from './port-cache.ts';
 import type { PortSpec } from './ports.ts';
 import type { Toolchain } from './toolchain.ts';
 
@@ -65,7 +66,7 @@ export class KernelBuild {
     const defconfig = await this.#defconfig();
     log(`${name}: configuring (${defconfig.join(' ')}) in ${folder}`);
     await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await this.#make(...defconfig);
     const script = join(tree, 'scripts/config');
     const configured = await execute(script, ['--file', join(folder, '.config'), ...set], tree);

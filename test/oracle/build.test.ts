@@ -65,6 +65,13 @@ test.serial('an emulator that is not there is named', async (t) => {
   }
 });
 
+for (const cache of ['/proc/komulator', '/dev/null/ports'])
+  test(`a cache that cannot be made is named, and not waited for: ${cache}`, async (t) => {
+    await using s = await scratch();
+    const message = await fails({ kernelTree: s.tree, arch: 'riscv64', cc: s.cc, cache, emulator: ['true'] });
+    t.regex(message, new RegExp(`^no ports can be kept in ${cache}/build: E`));
+  });
+
 test("what make says is passed on, and so are the compiler's words", async (t) => {
   await using s = await scratch();
   const options = { kernelTree: s.tree, arch: 'riscv64', cc: s.cc, cache: join(s.tree, 'c'), emulator: ['true'] };
