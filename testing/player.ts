@@ -78,7 +78,7 @@ export class Player {
   }
 
   /** All that decides how it goes on. */
-  key(now: number, tag: (m: Module) => string, isDaemon: boolean): unknown {
+  key(now: number, tag: (m: Module) => string): unknown {
     const { thread } = this;
     const { wait, step, done } = thread;
     if (thread.outcome !== undefined) return [this.name, this.possessions(tag)];
@@ -87,9 +87,8 @@ export class Player {
       wait !== undefined && [wait.until === undefined ? 0 : wait.until - now],
       thread.isRunnable,
       thread.signalled,
-      isDaemon && step,
       this.at,
-      this.between || [step, isDaemon ? 0 : done - this.from, this.inHand, this.frames.length],
+      this.between || [step, done - this.from, this.inHand, this.frames.length],
       this.cpu,
       this.reading,
       this.possessions(tag),

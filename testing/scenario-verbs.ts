@@ -199,6 +199,7 @@ function* kthreadStop({ world, m }: Doer, name: string): Steps {
 function spawn({ world, m }: Doer, name: string, function_: string, after: () => void = () => undefined): void {
   const owner = m!;
   const player = world.start(name, function* (self) {
+    self.begin(0);
     self.verbs.push('kthread_run');
     yield* world.call(self, owner, function_, function_);
     after();

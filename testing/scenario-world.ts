@@ -161,7 +161,7 @@ export class ScenarioWorld implements World {
           this.loading.has(m),
         ])
         .toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
-      this.players.map((p) => p.key(kernel.now, (m) => this.tag(m), this.daemons.has(p.thread))),
+      this.players.map((p) => p.key(kernel.now, (m) => this.tag(m))),
       [...this.registry].map(([device, m]) => `${device} ${this.tag(m)}`).toSorted(),
       this.callbacks.map(({ owner, run }) => [this.tag(owner), run]),
       Array.from(kernel.idempotent, ([file, { result }]) => [file, result !== undefined]),
@@ -324,6 +324,7 @@ export class ScenarioWorld implements World {
     const p = this.players.find(({ name }) => name === RCU)!;
     p.verbs.push('call_rcu');
     for (;;) {
+      p.begin(0);
       const ready = (): boolean => this.callbacks.length > 0 && this.players.every(({ reading }) => reading === 0);
       yield* sleep('grace period', waitEvent(this.kernel, this.rcuWq, ready));
       const { owner, run } = this.callbacks[0]!;

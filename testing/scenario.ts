@@ -6,18 +6,22 @@ import { lifeOf } from './history/life.ts';
 import { present } from './life.ts';
 import { fileOf } from './scenario-file.ts';
 import type { Scenario } from './scenario-language.ts';
-import { ScenarioWorld } from './scenario-world.ts';
+import { ScenarioWorld, type Stage } from './scenario-world.ts';
 
 export { type Day, dayNames, days, type Rules } from './history/days.ts';
 export { parseScenario, type Scenario, type ScenarioModule } from './scenario-language.ts';
 
-/** Makes worlds of a scenario, all alike, on a kernel of today or of a day gone by. */
-export function worldsOf(scenario: Scenario, kernel: Version | Day = scenario.kernel ?? '7.2'): () => World {
-  const rules = isDay(kernel) ? days[kernel] : undefined;
-  const version = rules?.base ?? (isDay(kernel) ? '7.2' : kernel);
-  const life = rules === undefined ? present : lifeOf(rules);
+/** A scenario made ready, for a kernel of today or of a day gone by. */
+export function stageOf(scenario: Scenario, kernel: Version | Day = scenario.kernel ?? '7.2'): Stage {
+  const [version, life] = isDay(kernel) ? [days[kernel].base, lifeOf(days[kernel])] : [kernel, present];
   const files = new Map(
     Object.entries(scenario.modules).map(([name, m]) => [name, { inode: name, bytes: fileOf(name, m, version) }]),
   );
-  return () => new ScenarioWorld({ scenario, version, life, files });
+  return { scenario, version, life, files };
+}
+
+/** Makes worlds of a scenario, all alike. */
+export function worldsOf(scenario: Scenario, kernel?: Version | Day): () => World {
+  const stage = stageOf(scenario, kernel);
+  return () => new ScenarioWorld(stage);
 }

@@ -47,6 +47,72 @@ test('too large for the states allowed: says so, and is no success', async (t) =
   t.regex(out, /nothing has broken in 50 states, .*, and there is more: there are more than 50 states/);
 });
 
+const written = (name: string, scenario: object): string => {
+  const file = join(dir, name);
+  writeFileSync(file, JSON.stringify(scenario));
+  return file;
+};
+
+test('a behaviour that throws: who, where, why, and what was seen so far', async (t) => {
+  const file = written('throws.json', {
+    title: 'It throws',
+    modules: { m: { init: ['yield', 'throw oops'] } },
+    threads: { a: ['load m'], b: ['yield'] },
+  });
+  const { code, out, err } = await komulator('explore', file);
+  t.deepEqual([code, err], [1, '']);
+  t.regex(out, /^It throws \(7\.2\)\na, after init: yield: oops\n/);
+  t.regex(out, /\nfound among \d+ states, \d+ schedules, \d+ moves; no shorter schedule breaks it\n/);
+});
+
+test('an endless behaviour: whose it is, and what was seen so far', async (t) => {
+  const file = written('endless.json', {
+    modules: { m: { init: ['forever'] } },
+    threads: { a: ['load m'], b: ['load m'] },
+  });
+  const { code, out, err } = await komulator('explore', file);
+  t.deepEqual([code, err], [1, '']);
+  t.regex(
+    out,
+    /nothing has broken in \d+ states, \d+ schedules, \d+ moves, and there is more: a schedule has more than 1000 moves, and [ab] goes on with init: forever: it may be endless\n$/,
+  );
+  const json = await komulator('explore', file, '--json');
+  const found = JSON.parse(json.out) as { exhausted: boolean; states: number; stopped: string };
+  t.deepEqual([json.code, found.exhausted], [1, false]);
+  t.true(found.states > 1000);
+  t.regex(found.stopped, /it may be endless$/);
+});
+
+test('what --json gave can be followed again, on the kernel it was found on', async (t) => {
+  const { out } = await komulator('explore', scenario('already-loaded'), '--json');
+  const file = join(dir, 'found.json');
+  writeFileSync(file, out);
+  const found = JSON.parse(out) as { kernel: string; violation: { timeline: unknown; what: string; stacks: unknown } };
+  t.is(found.kernel, '3.6');
+  const again = await komulator('explore', scenario('already-loaded'), '--schedule', file, '--json');
+  t.is(again.code, 0);
+  const followed = JSON.parse(again.out) as typeof found & { timeline: unknown };
+  t.deepEqual(followed.timeline, found.violation.timeline);
+  t.deepEqual([followed.violation.what, followed.violation.stacks], [found.violation.what, found.violation.stacks]);
+  const none = join(dir, 'none-in-it.json');
+  writeFileSync(none, '{"schedule":[1]}');
+  const bad = await komulator('explore', scenario('already-loaded'), '--schedule', none);
+  t.is(bad.code, 2);
+  t.regex(bad.err, /none-in-it\.json: holds no schedule/);
+});
+
+test('use after free: both stacks; and the days of history as kernels', async (t) => {
+  const { code, out } = await komulator('explore', scenario('can-unload'));
+  t.is(code, 1);
+  t.regex(out, /\(2\.4-can_unload\)\nuse after free/);
+  t.true(out.includes('\nused:\n  driver.dev\n  call dev\n  user\n\nfreed:\n  free_module\n  delete_module\n'));
+  const mended = await komulator('explore', scenario('can-unload'), '--kernel', '2.4');
+  t.is(mended.code, 0);
+  const wrong = await komulator('explore', scenario('can-unload'), '--kernel', '2.3');
+  t.is(wrong.code, 2);
+  t.regex(wrong.err, /Allowed choices are 6\.1, 6\.12, 7\.2, 2\.2, /);
+});
+
 test('wrong use', async (t) => {
   const bad = join(dir, 'bad.json');
   writeFileSync(bad, '{"modules":{},"threads":{"a":["load m"]}}');

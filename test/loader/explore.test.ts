@@ -1,13 +1,10 @@
 /** The explorer: it sees every schedule, finds the shortest bad one, and says what it has seen when it must stop. */
 import test from 'ava';
 import { explore, replaySchedule, type World } from '../../loader/explore.ts';
-import { loaderViolation } from '../../loader/invariants.ts';
 import type { Kernel } from '../../loader/kernel.ts';
-import { insmod } from '../../loader/load.ts';
-import { refModule } from '../../loader/symbols.ts';
 import { Thread, type ThreadStep } from '../../loader/thread.ts';
 import { waitEvent, WaitQueue, type Wake } from '../../loader/wait.ts';
-import { kernelOf, moduleFor } from './bench.ts';
+import { kernelOf } from './bench.ts';
 
 type Code = (kernel: Kernel) => Generator<ThreadStep, unknown, Wake>;
 
@@ -144,52 +141,4 @@ test('a schedule that cannot be followed says so', (t) => {
   const make = worldOf({ a: steps(1) });
   t.throws(() => replaySchedule(make, ['b']), { message: /b cannot go on/ });
   t.throws(() => replaySchedule(make, ['a', 'a', 'a']), { message: /a cannot go on/ });
-});
-
-test('what must hold of every kernel', (t) => {
-  const twoModules = (): Kernel => {
-    const k = kernelOf('7.2');
-    const [a, b] = ['a', 'b'].map((name) =>
-      insmod(
-        k,
-        moduleFor('7.2', {
-          thisModule: { name },
-          symbols: [{ name: `f${name}`, section: '.text' }],
-          exports: [{ name: `f${name}`, crc: 1 }],
-        }),
-      ),
-    );
-    refModule(a!, b);
-    return k;
-  };
-  t.is(loaderViolation(twoModules()), undefined);
-  const wrong = (spoil: (k: Kernel) => void): string | undefined => {
-    const k = twoModules();
-    spoil(k);
-    return loaderViolation(k);
-  };
-  t.is(
-    wrong((k) => void (k.findModule('b')!.state = 'GOING')),
-    'a uses b, which is GOING',
-  );
-  t.is(
-    wrong((k) => k.unlink(k.findModule('b')!)),
-    'a uses b, which is no longer there',
-  );
-  t.is(
-    wrong((k) => void (k.findModule('a')!.refcnt = -1)),
-    'a has -1 references',
-  );
-  t.is(
-    wrong((k) => k.findModule('a')!.warn('put too often')),
-    'put too often',
-  );
-  t.is(
-    wrong((k) => k.unlink(k.findModule('a')!)),
-    'fa of a is still exported',
-  );
-  t.is(
-    wrong((k) => k.modules.push(k.modules[0]!)),
-    'two modules have one name: b, a, b',
-  );
 });
