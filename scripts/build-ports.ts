@@ -9,12 +9,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { UsageError } from '../cli/usage-error.ts';
 import { BuildError, buildPort } from '../oracle/build.ts';
-import { ports, withoutPort } from '../oracle/ports.ts';
+import { withoutPort } from '../oracle/ports.ts';
 import { versions } from '../relocs/module-view.ts';
 import { debianSource } from './debian/sources.ts';
 import { install, packagesOf } from './ports/packages.ts';
-import { inLanes, plan, withoutOlder } from './ports/plan.ts';
+import { inLanes, type Planned, plan, seriesNamed, withoutOlder } from './ports/plan.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,7 +27,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const only = values.only?.split(',');
-const needed = packagesOf(only ?? Object.keys(ports));
+const list = asked();
+const needed = packagesOf(list.map((one) => one.arch));
 if (values.packages) {
   console.log([...needed.keys()].toSorted().join(' '));
   process.exit(0);
@@ -36,13 +38,6 @@ if (values.install) {
   const lacking = install(needed, 20 * 60_000, (line) => console.error(line));
   if (lacking !== undefined) console.error(lacking);
 }
-const foreign = positionals.find((text) => !versions.some((version) => version === text));
-if (foreign !== undefined) {
-  console.error(`no kernel ${foreign}: choose from ${versions.join(' ')}`);
-  process.exit(2);
-}
-const asked = versions.filter((version) => positionals.length === 0 || positionals.includes(version));
-const list = plan(asked.toReversed(), only);
 let thrownAway: string | undefined;
 if (values.fresh) {
   thrownAway = await mkdtemp(join(tmpdir(), 'komulator-fresh-'));
@@ -79,6 +74,16 @@ try {
   if (thrownAway !== undefined) await rm(thrownAway, { recursive: true, force: true });
 }
 process.exitCode = failed > 0 ? 1 : 0;
+
+function asked(): Planned[] {
+  try {
+    return plan(seriesNamed(positionals), only);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(error.message);
+    process.exit(2);
+  }
+}
 
 function seconds(from: number): string {
   return ((performance.now() - from) / 1000).toFixed(1);

@@ -13,8 +13,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { UsageError } from '../cli/usage-error.ts';
 import { PortError, PortProcess } from '../oracle/port-process.ts';
-import { ports, withoutPort } from '../oracle/ports.ts';
+import { withoutPort } from '../oracle/ports.ts';
 import { expectDifference, expectOf, portCaseOf } from '../oracle/vector-case.ts';
 import { type Version, versions } from '../relocs/module-view.ts';
 import { parseVectors } from '../testing/vector.ts';
@@ -22,7 +23,7 @@ import { Unavailable } from './debian/cache.ts';
 import { debianSource } from './debian/sources.ts';
 import { type Ended, run } from './ports/child.ts';
 import { install, packagesOf } from './ports/packages.ts';
-import { inLanes, type Planned, plan, withoutOlder } from './ports/plan.ts';
+import { inLanes, type Planned, plan, seriesNamed, withoutOlder } from './ports/plan.ts';
 import { closing, type Compared, isWell, type Result, tableText, written } from './ports/report.ts';
 
 const LANES = 2;
@@ -222,16 +223,13 @@ async function main(): Promise<number> {
       write: { type: 'boolean', default: false },
     },
   });
-  const asked = versions.filter((version) => positionals.length === 0 || positionals.includes(version)).toReversed();
   for (const [option, text] of [
     ['--seed', values.seed],
     ['--runs', values.runs],
     ['--minutes', values.minutes ?? '0'],
   ] as const)
-    if (!/^\d{1,9}$/.test(text)) throw new RangeError(`${option} ${text}: is no whole number`);
-  const foreign = positionals.find((text) => !versions.some((version) => version === text));
-  if (foreign !== undefined) throw new RangeError(`no kernel ${foreign}: choose from ${versions.join(' ')}`);
-  const list = plan(asked, values.only?.split(','));
+    if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${option} ${text}: is no whole number`);
+  const list = plan(seriesNamed(positionals), values.only?.split(','));
   const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes);
   const deadline = performance.now() + minutes * 60_000;
 
@@ -262,6 +260,10 @@ async function main(): Promise<number> {
   return code;
 }
 
+/** An option that parseArgs() does not know, or without its value. */
+const isOption = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+
 /** A port that could not be compared. */
 function refused(one: Planned, error: unknown): Result {
   if (error instanceof Skip) return { ...one, how: 'skipped', why: error.message };
@@ -283,7 +285,7 @@ function described(result: Result): string {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof RangeError)) throw error;
-  console.error(`${error.message}\nports: ${Object.keys(ports).join(' ')}`);
+  if (!(error instanceof UsageError) && !isOption(error)) throw error;
+  console.error(error.message);
   process.exitCode = 2;
 }

@@ -69,7 +69,7 @@ export function install(
   if (process.getuid?.() !== 0) return `not root, so not installed: ${wanted.join(' ')}`;
   const until = performance.now() + milliseconds;
   const apt = (...args: readonly string[]): string | undefined => {
-    const timeout = Math.max(until - performance.now(), 1);
+    const timeout = Math.max(Math.ceil(until - performance.now()), 1);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
     const { status, error, stderr } = spawnSync('apt-get', args, {
       env,

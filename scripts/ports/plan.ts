@@ -1,6 +1,7 @@
 /** Which handlers are built: of every kernel, every port that its sources and Debian's compilers can give. */
+import { UsageError } from '../../cli/usage-error.ts';
 import { ports } from '../../oracle/ports.ts';
-import type { Version } from '../../relocs/module-view.ts';
+import { type Version, versions } from '../../relocs/module-view.ts';
 
 /** One port of one kernel. */
 export interface Planned {
@@ -23,14 +24,21 @@ export const withoutOlder: Readonly<Record<Version, Readonly<Record<string, stri
 /** What most people run a kernel on: these come first. */
 const first = 'riscv64 riscv32 arm64 arm x86_64 i386 s390x ppc64le ppc64'.split(' ');
 
+/** Kernels by their names, newest first; all when none is named. Throws UsageError. */
+export function seriesNamed(names: readonly string[]): Version[] {
+  const foreign = names.find((name) => !versions.some((version) => version === name));
+  if (foreign !== undefined) throw new UsageError(`no kernel ${foreign}: choose from ${versions.join(' ')}`);
+  return versions.filter((version) => names.length === 0 || names.includes(version)).toReversed();
+}
+
 /**
  * Newest kernel first, and of older ones what most people run them on before the others: a run may not have the time
- * for all. Throws RangeError for a name that no port has.
+ * for all. Throws UsageError for a name that no port has.
  */
 export function plan(series: readonly Version[], only?: readonly string[]): Planned[] {
   const unknown = only?.find((name) => ports[name] === undefined);
   if (unknown !== undefined)
-    throw new RangeError(`no port named ${unknown}: choose from ${Object.keys(ports).join(' ')}`);
+    throw new UsageError(`no port named ${unknown}: choose from ${Object.keys(ports).join(' ')}`);
   const names = Object.keys(ports).filter((name) => only === undefined || only.includes(name));
   const rank = ({ series: one, arch }: Planned): number => (one === '7.2' ? 0 : first.includes(arch) ? 1 : 2);
   return series

@@ -3,7 +3,7 @@ import test from 'ava';
 import { ports, withoutPort } from '../../oracle/ports.ts';
 import { run } from '../../scripts/ports/child.ts';
 import { missing, packagesOf } from '../../scripts/ports/packages.ts';
-import { inLanes, plan, withoutOlder } from '../../scripts/ports/plan.ts';
+import { inLanes, plan, seriesNamed, withoutOlder } from '../../scripts/ports/plan.ts';
 import { closing, type Compared, isWell, tableText, type Untold, written } from '../../scripts/ports/report.ts';
 
 const compared: Compared = {
@@ -60,6 +60,12 @@ test('some ports are planned for by name', (t) => {
     { series: '6.1', arch: 'mips' },
   ]);
   t.throws(() => plan(['7.2'], ['arm64', 'vax']), { message: /^no port named vax: choose from riscv64 / });
+});
+
+test('kernels are named by their series', (t) => {
+  t.deepEqual(seriesNamed([]), ['7.2', '6.12', '6.1']);
+  t.deepEqual(seriesNamed(['6.1', '7.2']), ['7.2', '6.1']);
+  t.throws(() => seriesNamed(['7.2', '5.10']), { message: 'no kernel 5.10: choose from 6.1 6.12 7.2' });
 });
 
 test('lanes take the list in order, and no more than so many at once', async (t) => {
