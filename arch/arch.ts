@@ -75,6 +75,8 @@ export interface Hooks {
   isInitSection?(name: string): boolean;
   /** module_exit_section(): default, names starting with `.exit`. */
   isExitSection?(name: string): boolean;
+  /** kallsyms_symbol_value(): default, st_value. */
+  kallsymsSymbolValue?(m: ModuleView, type: number, st_value: bigint): bigint;
   /** ignore_undef_symbol(): an unresolved symbol of this name is no error. */
   ignoresUndefined?(name: string): boolean;
 }

@@ -357,6 +357,8 @@ export const arm: Arch = defineArch({
   frobSections: (m) => {
     if (hasPlts(m)) plts.of(m);
   },
+  /** Bit 0 of a function says Thumb, and is no part of where it lies. */
+  kallsymsSymbolValue: (m, type, value) => (isThumb(m) && type === STT_FUNC ? value & ~1n : value),
   isInitSection: (name) => /^(\.ARM\.ex(tab|idx))?\.init/.test(name),
   isExitSection: (name) => /^(\.ARM\.ex(tab|idx))?\.exit/.test(name),
   /**

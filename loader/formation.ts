@@ -2,7 +2,7 @@
 import { SHF_ALLOC } from '../relocs/elf.ts';
 import { readExports, exportCount } from './ksymtab.ts';
 import { COMM } from './early.ts';
-import { sortExtable } from './extable.ts';
+import { extableIn, sortExtable } from './extable.ts';
 import { errnoOf } from './errors.ts';
 import type { Loading } from './loading.ts';
 import type { Module } from './module.ts';
@@ -72,7 +72,10 @@ export function setupModinfo(load: Loading, m: Module): void {
 /** post_relocation(): exception table, then the architecture's module_finalize(). */
 export function postRelocation(load: Loading, m: Module): void {
   const extable = load.info.findSec('__ex_table');
-  if (extable !== 0) sortExtable(m, load.info.section(extable));
+  if (extable !== 0) {
+    sortExtable(m, load.info.section(extable));
+    m.extable = extableIn(m, load.info.section(extable));
+  }
   load.asking(
     () => 'C91',
     () => m.kernel.arch.finalize?.(m),

@@ -21,6 +21,8 @@ export {
   parseVmlinux,
   withAddresses,
 } from './exports.ts';
+export { searchModuleExtables } from './extable.ts';
+export { type AddressSymbol, moduleAddressLookup, procKallsyms } from './kallsyms.ts';
 export { finitModule, type ModuleFile } from './idempotent.ts';
 export { InputError } from './input-error.ts';
 export { Kernel, type KernelOptions, type ResolvedExport, type Vendor } from './kernel.ts';

@@ -3,6 +3,7 @@ import type { Region } from '../relocs/module-view.ts';
 import { freeMemory, percpuModfree } from './allocate.ts';
 import { asyncSynchronizeFull } from './async.ts';
 import { errnoOf } from './errors.ts';
+import { trimInitExtable } from './extable.ts';
 import { dropExports } from './formation.ts';
 import type { Kernel } from './kernel.ts';
 import type { Loading } from './loading.ts';
@@ -43,11 +44,19 @@ export function* doInitModule(load: Loading, m: Module): Generator<InitStep, voi
   }
   m.state = 'LIVE';
   kernel.notifiers.call('LIVE', m);
+  uevent('add', m);
   if (!m.asyncProbe) yield* sleepingIn('async_synchronize_full', asyncSynchronizeFull(kernel));
   modulePut(m);
+  trimInitExtable(m);
   freeInit(m);
   kernel.moduleWq.wakeAll();
   if (!kernel.retainMemory) m.forgetMemory();
+}
+
+/** kobject_uevent(): what has not been announced is not taken back. */
+function uevent(action: 'add' | 'remove', m: Module): void {
+  m.announced = action === 'add';
+  m.kernel.uevents.push(`${action}@/module/${m.name.replaceAll('/', '!')}`);
 }
 
 /** Something that has been done, or a sleep, on the way through a module's own code or out of it. */
@@ -89,6 +98,7 @@ function freeInit(m: Module): void {
 
 /** free_module(): state UNFORMED, references dropped, off the list, memory freed. Each step is given when it is done. */
 export function* freeingModule(m: Module): Generator<string, void> {
+  if (m.announced) uevent('remove', m);
   m.sysfs = false;
   yield 'mod_sysfs_teardown';
   // It stays in the list, so that its name is taken, but nobody finds it any more.

@@ -108,6 +108,8 @@ export class Kernel {
   readonly notifiers: NotifierChain = new NotifierChain();
   /** What modules have scheduled to run by itself. */
   readonly async: AsyncFunctions = new AsyncFunctions();
+  /** What udev has been told: "add@/module/minimal", and "remove@…" of what was told. */
+  readonly uevents: string[] = [];
   /** Files that finit_module() is loading, by inode. */
   readonly idempotent: Map<unknown, Idempotent> = new Map();
   /** Milliseconds since boot. */

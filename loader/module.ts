@@ -4,6 +4,7 @@ import type { ElfFormat } from '../relocs/elf.ts';
 import type { Config, Memory, ModuleView, Region, Version } from '../relocs/module-view.ts';
 import type { Section } from '../relocs/section.ts';
 import { cString, type Symtab } from '../relocs/symbols.ts';
+import type { ModuleExtable } from './extable.ts';
 import type { Kernel, ResolvedExport } from './kernel.ts';
 import type { Placement } from './layout.ts';
 import type { LoadInfo } from './load-info.ts';
@@ -59,6 +60,8 @@ export class Module implements ModuleView {
   exports: readonly ResolvedExport[] = [];
   percpu: Percpu | undefined;
   params: ReadonlyMap<string, ParamValue> = new Map();
+  /** Entries of __ex_table; those of init code go with it. */
+  extable: ModuleExtable | undefined;
   /** modinfo's version= */
   versionString: string | undefined;
   srcversion: string | undefined;
@@ -68,6 +71,8 @@ export class Module implements ModuleView {
   /** mod->klp: known before layout, which keeps all symbols of a livepatch. */
   readonly isLivepatch: boolean;
   asyncProbe = false;
+  /** A uevent has told of it. */
+  announced = false;
   /** /sys/module/NAME is there: from mod_sysfs_setup() to mod_sysfs_teardown(). */
   sysfs = false;
   /** Number of WARN_ONs so far, and what they were about. */

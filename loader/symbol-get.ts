@@ -50,15 +50,20 @@ export function moduleTextAddress(kernel: Kernel, address: bigint): Module | und
 
 const texts = ['text', 'init_text', 'core', 'init'] as const satisfies readonly Region[];
 
-function inText(m: Module, region: Region, address: bigint): boolean {
+function inText(m: Module, region: (typeof texts)[number], address: bigint): boolean {
   const memory = m.memory[region];
   if (memory === undefined || address < memory.base || address >= memory.base + BigInt(memory.size)) return false;
   if (region === 'text' || region === 'init_text') return true;
-  // text_size of 6.1: what is executable comes first, up to the end of its last page.
+  return address < memory.base + BigInt(textSize(m, region));
+}
+
+/** text_size of 6.1: what is executable comes first in a blob, up to the end of its last page where pages are protected. */
+export function textSize(m: Module, region: 'core' | 'init'): number {
   const ends = m.sections.map((s) => {
     const at = m.placement[s.index];
     return at?.region === region && (s.sh_flags & SHF_EXECINSTR) !== 0 ? at.offset + s.sh_size : 0;
   });
-  const pages = Number(m.config['PAGE_SIZE']);
-  return address < memory.base + BigInt(Math.ceil(Math.max(0, ...ends) / pages) * pages);
+  const size = Math.max(0, ...ends);
+  const pages = m.kernel.switch('STRICT_MODULE_RWX') ? Number(m.config['PAGE_SIZE']) : 1;
+  return Math.ceil(size / pages) * pages;
 }

@@ -2,7 +2,8 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
 import { readFileSync } from 'node:fs';
-import { sortExtable } from '../../loader/extable.ts';
+import type { KoSpec } from '../../fixtures/build.ts';
+import { searchModuleExtables, sortExtable } from '../../loader/extable.ts';
 import { Kernel } from '../../loader/kernel.ts';
 import { insmod } from '../../loader/load.ts';
 import type { Module } from '../../loader/module.ts';
@@ -105,6 +106,66 @@ test('nothing but zeros is not gone through, however much', (t) => {
       kernelOf(version),
       moduleFor(version, { sections: [{ name: '__ex_table', flags: 2, type: 8, size: 0x400_0000 }] }),
     );
+});
+
+/** x86-64's R_X86_64_PC32 from the two fields of an entry to symbols. */
+const entriesFor = (pairs: readonly (readonly [insn: string, fixup: string])[]): Partial<KoSpec> => ({
+  sections: [
+    { name: '.text', flags: 6, align: 16, size: 0x40 },
+    { name: '.init.text', flags: 6, align: 16, size: 0x40 },
+    { name: '__ex_table', flags: 2, align: 4, size: 12 * pairs.length },
+  ],
+  symbols: ['c0', 'c1', 'c2'].flatMap((name, i) => [
+    { name, section: '.text', value: 0x10 * i },
+    { name: name.replace('c', 'i'), section: '.init.text', value: 0x10 * i },
+  ]),
+  relocs: {
+    __ex_table: pairs.flatMap(([insn, fixup], i) => [
+      { offset: 12 * i, type: 2, symbol: insn },
+      { offset: 12 * i + 4, type: 2, symbol: fixup },
+    ]),
+  },
+});
+
+test('entries of init code go with it, wherever init memory lies; the others are found', (t) => {
+  for (const version of versions) {
+    const pairs = [
+      ['c1', 'c2'],
+      ['i1', 'i2'],
+      ['c0', 'c1'],
+      ['i0', 'i1'],
+    ] as const;
+    for (const place of [undefined, { '.init.text': 0xffff_ffff_c010_0000n }]) {
+      const k = kernelOf(version, { config: { MODULE_SIG: false } });
+      let during: (bigint | undefined)[] = [];
+      const where = (m: Module, name: string): bigint => {
+        const s = m.sections.find((x) => x.name === (name.startsWith('c') ? '.text' : '.init.text'))!;
+        return s.sh_addr + 0x10n * BigInt(name.slice(1));
+      };
+      const look = (m: Module): (bigint | undefined)[] =>
+        ['c0', 'c1', 'c2', 'i0', 'i1'].map((name) => searchModuleExtables(k, where(m, name)));
+      const init = (m: Module): number => {
+        during = look(m);
+        return 0;
+      };
+      const m = insmod(k, moduleFor(version, entriesFor(pairs)), { behaviour: { init }, ...(place && { place }) });
+      const at = (...names: string[]): (bigint | undefined)[] =>
+        names.map((name) => (name === '' ? undefined : where(m, name)));
+      if (place === undefined) t.deepEqual(during, at('c1', 'c2', '', 'i1', 'i2'));
+      t.deepEqual(look(m), at('c1', 'c2', '', '', ''));
+      t.is(m.extable?.count, 2);
+      // Another module where init memory was: its faults are its own affair.
+      const next = insmod(k, moduleFor(version, { thisModule: { name: 'next' }, ...entriesFor([['c2', 'c0']]) }));
+      t.is(searchModuleExtables(k, where(next, 'c2')), where(next, 'c0'));
+      t.is(searchModuleExtables(k, where(next, 'c0')), undefined);
+    }
+  }
+});
+
+test('who keeps no memory finds nothing', (t) => {
+  const k = kernelOf('7.2', { retainMemory: false });
+  const m = insmod(k, moduleFor('7.2', entriesFor([['c1', 'c2']])));
+  t.is(searchModuleExtables(k, m.memory.text!.base + 0x10n), undefined);
 });
 
 test('the bundled module has its table in order behind its relocations', (t) => {

@@ -3,9 +3,10 @@ import test from 'ava';
 import { ko } from '../../fixtures/build.ts';
 import { errnos, type Errno } from '../../loader/errors.ts';
 import { insmod } from '../../loader/load.ts';
-import type { Module, State } from '../../loader/module.ts';
+import type { Behaviour, Module, State } from '../../loader/module.ts';
 import { NOTIFY_OK } from '../../loader/notifier.ts';
 import { moduleGet, modulePut } from '../../loader/refcount.ts';
+import { rmmod } from '../../loader/unload.ts';
 import { archOf, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, versions } from './bench.ts';
 
 for (const version of versions) {
@@ -58,6 +59,24 @@ for (const version of versions) {
     });
     t.deepEqual(seen, [['COMING', 1, true, 1]]);
     t.deepEqual([m.state, m.refcount], ['LIVE', 0]);
+  });
+
+  test(`${version}: udev is told of a module when its init has ended well, and when that module goes`, (t) => {
+    const k = kernelOf(version);
+    const told: number[] = [];
+    const behaviour = (ret: number): Behaviour => ({
+      init: () => (told.push(k.uevents.length), ret),
+      exit: () => void told.push(k.uevents.length),
+    });
+    k.notifiers.register({ name: 'listener', call: () => (told.push(k.uevents.length), NOTIFY_OK) });
+    t.throws(() => insmod(k, moduleFor(version), { behaviour: behaviour(-5) }), { message: /^EIO/ });
+    t.deepEqual([told, k.uevents], [[0, 0, 0], []]);
+    insmod(k, moduleFor(version, { thisModule: { name: 'a/b' } }), { behaviour: behaviour(0) });
+    t.deepEqual(k.uevents, ['add@/module/a!b']);
+    rmmod(k, 'a/b');
+    t.deepEqual(k.uevents, ['add@/module/a!b', 'remove@/module/a!b']);
+    // COMING, init, LIVE, exit, GOING
+    t.deepEqual(told.slice(3), [0, 0, 0, 1, 1]);
   });
 
   test(`${version}: a failing init drops the reference that it was given, once`, (t) => {
