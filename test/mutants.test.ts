@@ -10,9 +10,20 @@ const mutants = bugs.flatMap(({ id, mutants: all = [] }) => all.map((mutant): [s
 
 test('every bug is there once, and is either made again or told why not', (t) => {
   t.is(new Set(bugs.map(({ id }) => id)).size, bugs.length);
-  for (const { id, mutants: all, because } of bugs) {
-    t.is(all === undefined, because !== undefined, id);
+  for (const { id, mutants: all, history, because } of bugs) {
+    t.is(all === undefined && history === undefined, because !== undefined, id);
     t.not(all?.length, 0, id);
+  }
+});
+
+test('scenarios of history are there, on their day, and explored', (t) => {
+  const explored = read('test/testing/history.test.ts');
+  for (const { history } of bugs) {
+    if (history === undefined) continue;
+    const { scenario, day } = history;
+    const { kernel } = JSON.parse(read(`fixtures/scenarios/${scenario}.json`)) as { kernel?: string };
+    if (kernel !== undefined) t.is(day, kernel, scenario);
+    t.regex(explored, new RegExp(`^ {2}'?${scenario}'?: `, 'm'));
   }
 });
 

@@ -21,7 +21,9 @@ export interface Bug {
   /** What went wrong. */
   readonly wrong: string;
   readonly mutants?: readonly Mutant[];
-  /** Of a bug without mutants: why this source cannot have it. */
+  /** A scenario of fixtures/scenarios, and the day of history on which the explorer finds it broken. */
+  readonly history?: { readonly scenario: string; readonly day: string };
+  /** Of a bug without either: why this source cannot have it. */
   readonly because?: string;
 }
 

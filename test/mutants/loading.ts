@@ -24,7 +24,14 @@ export const loading: readonly Bug[] = [
     arch: 'arm',
     fixed: '2019, 5.1',
     wrong: 'the Thumb bit was left in the addresses of functions',
-    because: 'addresses are not turned into symbols',
+    mutants: [
+      {
+        file: 'arch/arm.ts',
+        find: 'isThumb(m) && type === STT_FUNC ? value & ~1n : value',
+        replace: 'value',
+        killedBy: 'test/loader/kallsyms.test.ts > a Thumb function begins at its first instruction',
+      },
+    ],
   },
   {
     id: 'A64-10',
@@ -164,7 +171,7 @@ export const loading: readonly Bug[] = [
       {
         file: 'arch/parisc.ts',
         find: 'sh_type === SHT_SYMTAB && (sh_flags & SHF_ALLOC) !== 0',
-        replace: 'sh_type === SHT_SYMTAB && (sh_type & SHF_ALLOC) !== 0 && sh_flags !== -1',
+        replace: '(sh_type & SHF_ALLOC) !== 0',
         killedBy: 'test/arch/parisc.test.ts > labels named .L',
       },
     ],
@@ -829,6 +836,12 @@ export const loading: readonly Bug[] = [
         replace: 'this.section(this.hdr.e_shstrndx).bytes);',
         killedBy: "test/loader/relocate.test.ts > a livepatch may name a loaded module's symbols",
       },
+      {
+        file: 'loader/kallsyms.ts',
+        find: 'wrapWord(m.format, nextval - bestval)',
+        replace: 'wrapWord(m.format, nextval - address)',
+        killedBy: 'test/loader/kallsyms.test.ts > the symbol before an address',
+      },
     ],
   },
   {
@@ -845,7 +858,14 @@ export const loading: readonly Bug[] = [
     arch: 'core',
     fixed: '2009, 2.6.29',
     wrong: 'a static function with the name of an export was shown as exported',
-    because: 'addresses are not turned into symbols',
+    mutants: [
+      {
+        file: 'loader/kallsyms.ts',
+        find: 'e.name === name && e.value === value && ',
+        replace: 'e.name === name && ',
+        killedBy: 'test/loader/kallsyms.test.ts > capitals for what is exported under that name and value',
+      },
+    ],
   },
   {
     id: 'CK-12',
@@ -853,7 +873,7 @@ export const loading: readonly Bug[] = [
     arch: 'core',
     fixed: '2005, 2.6.11',
     wrong: 'every address was taken for one of the kernel',
-    because: 'addresses are not turned into symbols',
+    because: 'addresses of the kernel itself are not looked up, so none can be taken for one',
   },
   {
     id: 'CK-13',
@@ -861,7 +881,7 @@ export const loading: readonly Bug[] = [
     arch: 'core',
     fixed: '2008, 2.6.25',
     wrong: 'scripts/kallsyms took a weak name of an address',
-    because: 'addresses are not turned into symbols',
+    because: 'the table of a kernel is read as text, and addresses are not looked up in it',
   },
   {
     id: 'CG-01',

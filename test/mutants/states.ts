@@ -56,7 +56,15 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2009, 2.6.31',
     wrong: 'exception table entries of init code outlived it',
-    because: 'the table is sorted, and nobody looks anything up in it',
+    mutants: [
+      {
+        file: 'loader/init.ts',
+        find: `  trimInitExtable(m);
+`,
+        replace: '',
+        killedBy: 'test/loader/extable.test.ts > entries of init code go with it',
+      },
+    ],
   },
   {
     id: 'CM-07',
@@ -64,6 +72,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2010, 2.6.35',
     wrong: 'a weak import with a wrong CRC was taken for an absent one; and a wait held the lock that its end needed',
+    history: { scenario: 'libcrc32c', day: '2.6.34' },
     mutants: [
       {
         file: 'loader/symbols.ts',
@@ -89,6 +98,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2002, 2.5.52',
     wrong: 'references to a module that was still COMING were given to others',
+    history: { scenario: 'init-race', day: '2.5.51' },
     mutants: [
       {
         file: 'loader/refcount.ts',
@@ -149,8 +159,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2004, 2.6.6',
     wrong: 'the last put woke the wrong task of rmmod --wait',
-    because:
-      'no kernel since 3.13 waits in delete_module(): a module in use is EWOULDBLOCK, with and without O_NONBLOCK',
+    history: { scenario: 'rmmod-wait', day: '2.6.5' },
   },
   {
     id: 'CR-10',
@@ -178,7 +187,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2010, 2.6.34',
     wrong: 'references counted by CPU and summed one CPU after the other came out too low',
-    because: 'a count is one number here, as in every kernel since 3.19 (atomic_t)',
+    history: { scenario: 'per-cpu-count', day: '2.6.33' },
   },
   {
     id: 'CR-12',
@@ -222,6 +231,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2012, 3.7',
     wrong: 'EEXIST was said while the first load could still fail',
+    history: { scenario: 'already-loaded', day: '3.6' },
     mutants: [
       {
         file: 'loader/load.ts',
@@ -238,6 +248,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2019, 5.3 / 5.2.7',
     wrong: 'EEXIST was said of a module that was going',
+    history: { scenario: 'duplicates-going', day: '5.2' },
     mutants: [
       {
         file: 'loader/load.ts',
@@ -253,6 +264,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2019..20, 5.5 / 5.4.9',
     wrong: 'who waited for a name was not woken by an unload',
+    history: { scenario: 'duplicates-wake', day: '5.4' },
     mutants: [
       {
         file: 'loader/unload.ts',
@@ -270,6 +282,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2023, 6.2 / 6.1.9',
     wrong: 'duplicates waited for a module that was going, and then each tried again',
+    history: { scenario: 'duplicates-storm', day: '6.0' },
     mutants: [
       {
         file: 'loader/load.ts',
@@ -285,6 +298,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2024, 6.10.5',
     wrong: 'a signal did not end the wait for another call of finit_module()',
+    history: { scenario: 'finit-signal', day: '6.10' },
     mutants: [
       {
         file: 'loader/idempotent.ts',
@@ -301,7 +315,15 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2020, 5.10.5',
     wrong: 'user space was told of a module before its init had run',
-    because: 'uevents are not modelled',
+    mutants: [
+      {
+        file: 'loader/init.ts',
+        find: "  const ret = (yield* running('init', m.behaviour.init?.(m))) ?? 0;",
+        replace: `  uevent('add', m);
+  const ret = (yield* running('init', m.behaviour.init?.(m))) ?? 0;`,
+        killedBy: 'test/loader/init.test.ts > udev is told of a module when its init has ended well',
+      },
+    ],
   },
   {
     id: 'CR-26',
@@ -350,6 +372,7 @@ export const states: readonly Bug[] = [
     arch: 'core',
     fixed: '2025..26, 7.x',
     wrong: 'EEXIST of the own init told user space that the module was there',
+    history: { scenario: 'init-eexist', day: '6.12' },
     mutants: [
       {
         file: 'loader/init.ts',
@@ -446,6 +469,12 @@ export const states: readonly Bug[] = [
         find: 'm.symtab = info.keptSymtab();',
         replace: 'm.symtab = info.symtab;',
         killedBy: 'test/loader/in-place.test.ts > the names of a module outlast the buffer',
+      },
+      {
+        file: 'loader/kallsyms.ts',
+        find: 'return m && findKallsymsSymbol(m, address);',
+        replace: "return m?.state === 'LIVE' ? findKallsymsSymbol(m, address) : undefined;",
+        killedBy: 'test/loader/kallsyms.test.ts > init code has its symbols until init is over',
       },
     ],
   },
