@@ -56,7 +56,7 @@ export interface Limits {
 }
 
 /** Worlds that are kept where they stand, so that their schedules need not be run again. */
-const KEPT = 4096;
+const KEPT = 1024;
 
 /** Explores all schedules of the world that `make` makes. */
 export function explore(

@@ -1,5 +1,4 @@
 /** How modules come and go in a kernel, and how they are counted: today's way, beside which history has others. */
-import type { LoadError } from '../loader/errors.ts';
 import { finitModule, type ModuleFile } from '../loader/idempotent.ts';
 import type { Kernel } from '../loader/kernel.ts';
 import { loadModule } from '../loader/load.ts';
@@ -57,6 +56,3 @@ export const present: Life = {
   lacks: new Set(),
   key: () => 0,
 };
-
-/** An errno for a thread to say. */
-export const said = ({ errno }: LoadError): string => errno;

@@ -116,10 +116,25 @@ function* loadWithDependencies(doer: Doer, name: string, seen: ReadonlySet<strin
   return said === 'EEXIST' ? undefined : said;
 }
 
+/** MODULE_NAME_LEN; modprobes that run at once; and milliseconds in which more of them lose their patience. */
+const [MODULE_NAME_LEN, MAX_KMOD_CONCURRENT, MAX_KMOD_ALL_BUSY_TIMEOUT] = [56, 50, 5000];
+
 /** __request_module(): user space is asked, and waited for. */
 function* requestModule({ world, p }: Doer, name: string): Steps {
   const { modules } = world.stage.scenario;
   const found = Object.entries(modules).find(([own, { alias = [] }]) => own === name || alias.includes(name))?.[0];
+  if (name.length >= MODULE_NAME_LEN) return 'ENAMETOOLONG';
+  const isFree = (): boolean =>
+    world.players.filter((one) => one.name.includes('/modprobe') && !one.isOver).length < MAX_KMOD_CONCURRENT;
+  const free = waitEvent(world.kernel, world.exitWq, isFree, MAX_KMOD_ALL_BUSY_TIMEOUT);
+  const got = yield* steps('kmod_wq', free);
+  if (got === 'timeout') {
+    world.kernel.printk(
+      `request_module: modprobe ${name} cannot be processed, kmod busy with ${MAX_KMOD_CONCURRENT} threads for more than ${MAX_KMOD_ALL_BUSY_TIMEOUT / 1000} seconds now`,
+    );
+    return 'ETIME';
+  }
+  if (got === 'signal') return 'EINTR';
   if (found === undefined) return 'modprobe finds none';
   const helper = world.start(`${p.name}/modprobe`, (self) => world.script(self, [`modprobe ${found}`]));
   helper.isSpawned = true;
@@ -269,7 +284,9 @@ export const doing: Readonly<Record<string, Doing>> = {
   },
   synchronize_rcu: synchronizeRcu,
 
-  kthread_run: (doer, name) => void spawn(doer, `${doer.m!.name}/${name}`, name),
+  kthread_run: (doer, name) => {
+    spawn(doer, `${doer.m!.name}/${name}`, name);
+  },
   kthread_stop: kthreadStop,
   async_schedule: (doer, name) => {
     const { async } = doer.world.kernel;

@@ -8,7 +8,7 @@ import { fileOf } from './scenario-file.ts';
 import type { Scenario } from './scenario-language.ts';
 import { ScenarioWorld, type Stage } from './scenario-world.ts';
 
-export { type Day, dayNames, days, type Rules } from './history/days.ts';
+export { type Day, dayNames } from './history/days.ts';
 export { parseScenario, type Scenario, type ScenarioModule } from './scenario-language.ts';
 
 /** A scenario made ready, for a kernel of today or of a day gone by. */

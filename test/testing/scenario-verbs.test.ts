@@ -245,6 +245,26 @@ test('request_module finds by name and by alias, loads what is needed first, and
   t.true(steps.includes('a/modprobe do_init_module'));
 });
 
+test('at most 50 modprobes run at once, and who waits five seconds for that gives up; names have an end', (t) => {
+  const threads = Object.fromEntries(
+    Array.from({ length: 51 }, (_, i) => [`t${i}`, ['request_module m']] as [string, readonly string[]]),
+  );
+  const { steps, world } = inTurn({
+    modules: { m: { init: ['sleep 9000'] } },
+    threads: { ...threads, z: ['sleep 9001', 'request_module m', `request_module ${'x'.repeat(56)}`] },
+  });
+  t.deepEqual(
+    steps.filter((step) => step.endsWith('ETIME')),
+    ['t50 request_module m: ETIME'],
+  );
+  t.true(
+    world.kernel.log.includes(
+      'request_module: modprobe m cannot be processed, kmod busy with 50 threads for more than 5 seconds now',
+    ),
+  );
+  t.true(steps.includes(`z request_module ${'x'.repeat(56)}: ENAMETOOLONG`));
+});
+
 test('modprobe skips what is LIVE, and takes EEXIST for success', (t) => {
   for (const version of versions) {
     const found = all(
