@@ -113,7 +113,7 @@ export const loading: readonly Bug[] = [
     arch: 'powerpc',
     fixed: '2009/2010, 2.6.33',
     wrong: 'a relocatable kernel relocated the CRCs of its exports',
-    because: 'CRCs have been plain numbers since 4.11, which nothing relocates',
+    because: 'CRCs have been plain numbers since 4.10, which nothing relocates',
   },
   {
     id: 'PPC-06',
@@ -121,7 +121,7 @@ export const loading: readonly Bug[] = [
     arch: 'powerpc',
     fixed: '2014, 3.17',
     wrong: 'the CRC of .TOC. was relocated with the kernel',
-    because: 'CRCs have been plain numbers since 4.11, which nothing relocates',
+    because: 'CRCs have been plain numbers since 4.10, which nothing relocates',
   },
   {
     id: 'PPC-14',
