@@ -100,7 +100,8 @@ async function work(): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: WORKERS }, work));
-const beyond = chosen.filter(({ because }) => because !== undefined).length;
-console.log(`${chosen.length - beyond} bugs are made again, ${beyond} cannot be (docs/historic-bugs.md)`);
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+const beyond = chosen.filter(({ because }) => because !== undefined);
+for (const { id, because } of beyond) console.log(`cannot  ${id.padEnd(9)} ${because}`);
+console.log(`${chosen.length - beyond.length} bugs are made again, ${beyond.length} cannot be (docs/historic-bugs.md)`);
+console.log(`${passed} passed, ${failed} failed, ${beyond.length} skipped`);
+process.exitCode = failed > 0 || passed + beyond.length === 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import { ko } from '../../fixtures/build.ts';
 import { errnos, type Errno } from '../../loader/errors.ts';
 import { insmod } from '../../loader/load.ts';
 import type { Behaviour, Module, State } from '../../loader/module.ts';
-import { NOTIFY_OK } from '../../loader/notifier.ts';
+import { NOTIFY_OK, type NotifierBlock } from '../../loader/notifier.ts';
 import { moduleGet, modulePut } from '../../loader/refcount.ts';
 import { rmmod } from '../../loader/unload.ts';
 import { archOf, kernelOf, loads, moduleFor, refuses, specFor, UNSIGNED, versions } from './bench.ts';
@@ -59,6 +59,35 @@ for (const version of versions) {
     });
     t.deepEqual(seen, [['COMING', 1, true, 1]]);
     t.deepEqual([m.state, m.refcount], ['LIVE', 0]);
+  });
+
+  test(`${version}: who is told of the end of init, and what is still there then`, (t) => {
+    for (const [ret, event, refcount] of [
+      [0, 'LIVE', 1],
+      [7, 'LIVE', 1],
+      [-5, 'GOING', 0],
+    ] as const) {
+      const k = kernelOf(version);
+      const seen: unknown[] = [];
+      const initMemory = (m: Module): boolean => Object.keys(m.memory).some((region) => region.startsWith('init'));
+      const before = k.moduleWq.wakes;
+      const call: NotifierBlock['call'] = (what, m) => {
+        if (what !== 'COMING')
+          seen.push([what, m.state, m.refcount, initMemory(m), m.sysfs, k.moduleWq.wakes - before]);
+        return NOTIFY_OK;
+      };
+      k.notifiers.register({ name: 'listener', call });
+      const load = (): Module => insmod(k, moduleFor(version), { behaviour: { init: () => ret } });
+      if (ret < 0) t.throws(load, { message: /^EIO/ });
+      else t.false(initMemory(load()));
+      // Told while the reference of the load is held (or, of a failure, just after), before memory goes; then all wake.
+      t.deepEqual(seen, [[event, event, refcount, true, true, 0]], `${ret}`);
+      t.is(k.moduleWq.wakes - before, 1);
+      t.deepEqual(
+        k.modules.map(({ state, refcount: left }) => [state, left]),
+        ret < 0 ? [] : [['LIVE', 0]],
+      );
+    }
   });
 
   test(`${version}: udev is told of a module when its init has ended well, and when that module goes`, (t) => {
