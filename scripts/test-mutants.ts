@@ -1,9 +1,11 @@
 // Makes the historic bugs of test/mutants again, one at a time, and wants the test that is named for each to fail.
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { explore } from '../loader/explore.ts';
+import { parseScenario, worldsOf } from '../testing/scenario.ts';
 import { type Bug, killerOf, type Mutant } from '../test/mutants/bug.ts';
 import { bugs } from '../test/mutants/index.ts';
 import { historicBugsPage } from './mutants/table.ts';
@@ -100,8 +102,20 @@ async function work(): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: WORKERS }, work));
+
+// Those of a day of history: the explorer finds them there.
+for (const { id, history } of chosen) {
+  if (history === undefined) continue;
+  const file = `fixtures/scenarios/${history.scenario}.json`;
+  const scenario = parseScenario(readFileSync(join(root, file), 'utf8'));
+  const { violation } = explore(worldsOf(scenario, history.day));
+  if (violation !== undefined) passed++;
+  else failed++;
+  const what = violation === undefined ? 'nothing breaks' : violation.what;
+  console.log(`${violation === undefined ? 'FAILED' : 'found'}  ${id.padEnd(9)} ${file} on ${history.day}: ${what}`);
+}
 const beyond = chosen.filter(({ because }) => because !== undefined);
 for (const { id, because } of beyond) console.log(`cannot  ${id.padEnd(9)} ${because}`);
 console.log(`${chosen.length - beyond.length} bugs are made again, ${beyond.length} cannot be (docs/historic-bugs.md)`);
 console.log(`${passed} passed, ${failed} failed, ${beyond.length} skipped`);
-process.exitCode = failed > 0 || passed + beyond.length === 0 ? 1 : 0;
+process.exitCode = failed > 0 ? 1 : 0;

@@ -21,7 +21,7 @@ test('scenarios of history are there, on their day, and explored', (t) => {
   for (const { history } of bugs) {
     if (history === undefined) continue;
     const { scenario, day } = history;
-    const { kernel } = JSON.parse(read(`fixtures/scenarios/${scenario}.json`)) as { kernel?: string };
+    const { kernel } = JSON.parse(read(`fixtures/scenarios/${scenario}.json`)) as { kernel?: typeof day };
     if (kernel !== undefined) t.is(day, kernel, scenario);
     t.regex(explored, new RegExp(`^ {2}'?${scenario}'?: `, 'm'));
   }

@@ -1,5 +1,8 @@
 /** Bugs that Linux's module loader and relocation handlers once had, and what becomes of each here. */
 
+import type { Version } from '../../relocs/module-view.ts';
+import type { Day } from '../../testing/scenario.ts';
+
 /** A small change of our source that makes the bug again, and the test that does not let it pass. */
 export interface Mutant {
   readonly file: string;
@@ -22,7 +25,7 @@ export interface Bug {
   readonly wrong: string;
   readonly mutants?: readonly Mutant[];
   /** A scenario of fixtures/scenarios, and the day of history on which the explorer finds it broken. */
-  readonly history?: { readonly scenario: string; readonly day: string };
+  readonly history?: { readonly scenario: string; readonly day: Version | Day };
   /** Of a bug without either: why this source cannot have it. */
   readonly because?: string;
 }
