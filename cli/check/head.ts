@@ -1,8 +1,9 @@
 /** Which kernel a tree is for, by a few of its modules. */
 import { join } from 'node:path';
-import { elfSection } from '../../loader/elf-image.ts';
-import { getModinfo } from '../../loader/modinfo.ts';
 import { FileReader } from './file-reader.ts';
+import { Names } from './names.ts';
+import { E_FLAGS, FLAGS, STRUCT_SIZE, UNREADABLE, VERMAGIC, Words } from './records.ts';
+import { Scanner } from './scan.ts';
 
 /** What most of the modules that were looked at say. */
 export interface TreeHead {
@@ -16,6 +17,8 @@ export interface TreeHead {
 
 /** How many are asked. */
 const ASKED = 3;
+/** Names of one module; more it may have, which are not asked for here. */
+const NAMES = 1 << 10;
 /** And how many are tried before nobody is. */
 const TRIED = 200;
 
@@ -45,20 +48,30 @@ async function headOf(reader: FileReader, path: string): Promise<TreeHead | unde
   } catch {
     return undefined;
   }
-  const modinfo = elfSection(bytes, '.modinfo');
-  const self = elfSection(bytes, '.gnu.linkonce.this_module');
-  const vermagic = modinfo && getModinfo(modinfo, 'vermagic');
-  if (vermagic === undefined || self === undefined) return undefined;
+  if (bytes.length < 64) return undefined;
   const is64 = bytes[4] === 2;
   const little = bytes[5] === 1;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const e_machine = view.getUint16(18, little);
+  const e_machine = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(18, little);
+  const names = Names.create(NAMES, NAMES * 40);
+  const out = new Words();
+  const frame = {
+    is64,
+    little,
+    e_machine,
+    version: '6.1',
+    modversions: false,
+    signed: false,
+    proof: undefined,
+  } as const;
+  const at = new Scanner(frame, names, out).scan(0, bytes, false);
+  const word = (n: number): number => out.words[at + n]!;
+  if ((word(FLAGS) & UNREADABLE) !== 0 || word(VERMAGIC) === 0 || word(STRUCT_SIZE) === 0) return undefined;
   return {
     is64,
     little,
     e_machine,
-    e_flags: view.getUint32(is64 ? 48 : 36, little),
-    vermagic,
-    structModuleSize: self.length,
+    e_flags: word(E_FLAGS) >>> 0,
+    vermagic: names.name(word(VERMAGIC)),
+    structModuleSize: word(STRUCT_SIZE),
   };
 }

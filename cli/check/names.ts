@@ -126,10 +126,11 @@ export class Names {
     const id = Atomics.add(this.header, COUNT, 1);
     const from = Atomics.add(this.header, USED, end - at);
     if (id >= this.shared.ids || from + end - at > this.shared.text) throw new NamesFull('too many names');
-    this.text.set(bytes.subarray(at, end), from);
-    this.entries[4 * id] = hash;
-    this.entries[4 * id + 1] = from;
-    this.entries[4 * id + 2] = end - at;
+    const { entries, text } = this;
+    for (let i = at; i < end; i++) text[from + i - at] = bytes[i]!;
+    entries[4 * id] = hash;
+    entries[4 * id + 1] = from;
+    entries[4 * id + 2] = end - at;
     return id;
   }
 }

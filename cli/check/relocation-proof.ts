@@ -169,7 +169,7 @@ export class RelocationProof {
 
   private section(from: number, count: number, target: number, symbols: number): boolean {
     const { image, proof, words } = this;
-    const { sections: s, b } = image;
+    const { sections: s, v } = image;
     const { rule: rules, size: sizes, wantsZero, guarded } = proof;
     const types = rules.length;
     const t = target * S_WORDS;
@@ -195,12 +195,13 @@ export class RelocationProof {
       if ((rule !== PLAIN || guarded) && !this.holds(rule, type, at, sym, offset)) return false;
       if (rule === SUM && proof.sums && count === 1) return false;
       if (!wantsZero) continue;
+      // Marked so that whoever writes there as well finds it filled.
       const place = base + offset;
-      if ((b[place]! | b[place + 1]! | b[place + 2]! | b[place + 3]!) !== 0) return false;
-      b[place] = b[place + 3] = 1;
+      if (v.getInt32(place, true) !== 0) return false;
+      v.setInt32(place, -1, true);
       if (bytes === 4) continue;
-      if ((b[place + 4]! | b[place + 5]! | b[place + 6]! | b[place + 7]!) !== 0) return false;
-      b[place + 4] = b[place + 7] = 1;
+      if (v.getInt32(place + 4, true) !== 0) return false;
+      v.setInt32(place + 4, -1, true);
     }
     if (proof.callSlots === 'neighbours') this.neighbours(target, apart);
     for (let k = 0; k < this.waiting; k++) if (this.marks[this.pending[k]!] !== this.generation) return false;

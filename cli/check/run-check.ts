@@ -1,5 +1,6 @@
 /** A whole check: the tree is read once by all threads, linked here, and what is in doubt goes through insmod. */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { Arch } from '../../arch/arch.ts';
 import { moduleName } from '../../loader/depend-files.ts';
 import { InputError } from '../../loader/input-error.ts';
@@ -65,10 +66,12 @@ export async function runCheck(dir: string, options: RunOptions, io: Io): Promis
 
 async function runOnce(dir: string, options: RunOptions, io: Io, scale: number): Promise<Checked> {
   const begin = performance.now();
-  const files = moduleFiles(dir);
-  // A thread that finds nothing left to do has cost more than it did.
-  const threads = new Threads(Math.min(options.jobs, Math.ceil(files.paths.length / WORTH_A_THREAD)));
+  // The first one gets ready while the files are looked for.
+  const threads = new Threads(Math.min(options.jobs, 2));
   try {
+    const files = moduleFiles(dir);
+    // A thread that finds nothing left to do has cost more than it did.
+    threads.resize(Math.min(options.jobs, Math.ceil(files.paths.length / WORTH_A_THREAD)));
     const check = await new Check(files, options, io, threads, begin).prepare(scale);
     return await check.run();
   } finally {
@@ -184,6 +187,8 @@ class Check {
   async run(): Promise<Checked> {
     const interrupt = new Interrupt(() => Atomics.store(this.control, STOP, 1));
     const stop = this.showProgress(this.paths.length, '');
+    // Reading plain modules takes half a second, in which TurboFan costs more than it gives; insmod wants it.
+    if (this.job.judge === undefined) setFlagsFromString('--no-turbofan');
     try {
       const scanned = this.threads.scan(this.job, ({ records, problems }) => {
         this.link.ingest(records);
@@ -192,12 +197,14 @@ class Check {
       this.open();
       await scanned;
       stop();
+      setFlagsFromString('--turbofan');
       const graph = await this.linkAll(interrupt);
       if (this.options.shard === undefined && !interrupt.happened)
         this.warnings.push(...treeWarnings(this.dir, this.link, this.paths));
       if (this.threads.note !== undefined) this.notes.push(this.threads.note);
       return this.checked(graph, interrupt.happened);
     } finally {
+      setFlagsFromString('--turbofan');
       stop();
       interrupt.close();
     }

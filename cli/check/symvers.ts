@@ -30,6 +30,9 @@ export function readSymvers(bytes: Uint8Array, names: Names): Symvers {
     owner: new Int32Array(ids),
   };
   const vmlinux = names.of('vmlinux');
+  let ownerFrom = 0;
+  let ownerLength = -1;
+  let module = 0;
   const owners = new Map<number, number>([[vmlinux, 0]]);
   let anyCrc = 0;
   for (let at = 0; at < bytes.length; ) {
@@ -48,9 +51,15 @@ export function readSymvers(bytes: Uint8Array, names: Names): Symvers {
       if (tab3 >= end || tab1 + 1 >= tab2 || tab2 + 1 >= tab3 || crc < 0 || (kind !== 13 && kind !== 17))
         return slowly(bytes, names, table);
       const id = names.intern(bytes, tab1 + 1, tab2);
-      const owner = names.intern(bytes, tab2 + 1, tab3);
-      let module = owners.get(owner);
-      if (module === undefined) owners.set(owner, (module = names.of(moduleName(names.name(owner)))));
+      // Lines of one owner stand together, mostly.
+      if (tab3 - tab2 !== ownerLength || !same(bytes, ownerFrom, tab2, ownerLength)) {
+        const owner = names.intern(bytes, tab2 + 1, tab3);
+        const known = owners.get(owner);
+        module = known ?? names.of(moduleName(names.name(owner)));
+        if (known === undefined) owners.set(owner, module);
+        ownerFrom = tab2;
+        ownerLength = tab3 - tab2;
+      }
       put(table, id, crc, kind === 17, tab4 < end ? names.intern(bytes, tab4 + 1, end) : 0, module);
       anyCrc |= crc;
     }
@@ -79,6 +88,11 @@ function slowly(bytes: Uint8Array, names: Names, table: Symvers): Symvers {
     if (row.crc === undefined) table.flags[id]! &= ~LISTED_CRC;
   }
   return table;
+}
+
+function same(bytes: Uint8Array, a: number, b: number, length: number): boolean {
+  for (let i = 1; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return true;
 }
 
 function tabAt(bytes: Uint8Array, at: number, end: number): number {

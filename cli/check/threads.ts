@@ -28,11 +28,17 @@ export class Threads {
   note: string | undefined;
 
   constructor(jobs: number) {
+    this.resize(jobs);
+  }
+
+  /** As many as there is work for; those that there are have not begun. */
+  resize(jobs: number): void {
+    for (const worker of this.workers.splice(Math.max(jobs - 1, 0))) void worker.terminate();
     // A thread's own script is compiled before it could ask for the cache itself.
     const cache = getCompileCacheDir();
     const env = { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
     try {
-      for (let n = 1; n < jobs; n++) {
+      for (let n = this.workers.length + 1; n < jobs; n++) {
         const worker = new Worker(SCRIPT, { env, trackUnmanagedFds: false });
         const dies = (error?: unknown): void => {
           this.dead.add(worker);

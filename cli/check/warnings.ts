@@ -36,12 +36,18 @@ export function treeWarnings(dir: string, link: Link, paths: readonly string[]):
   });
   const gone = new Map<string, number>();
   const list = text('modules.alias');
+  let [last, listed, isGone] = [' ', '', false];
   for (let at = 0; at < list.length; ) {
     let end = list.indexOf('\n', at);
     if (end < 0) end = list.length;
     if (list.charCodeAt(at) === 97) {
-      const name = moduleName(list.slice(list.lastIndexOf(' ', end - 1) + 1, end));
-      if (!modules.has(name)) gone.set(name, (gone.get(name) ?? 0) + 1);
+      // Aliases of one module stand together.
+      if (end - at <= last.length || !list.startsWith(last, end - last.length)) {
+        last = list.slice(list.lastIndexOf(' ', end - 1), end);
+        listed = moduleName(last.slice(1));
+        isGone = !modules.has(listed);
+      }
+      if (isGone) gone.set(listed, (gone.get(listed) ?? 0) + 1);
     }
     at = end + 1;
   }
