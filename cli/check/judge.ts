@@ -130,7 +130,9 @@ function worstPlaced(arch: Arch, { version, config }: JudgeSetup): { arch: Arch;
   const ranges = area.fallback === undefined ? [area.text] : [area.text, area.fallback];
   const lowest = ranges.reduce((a, [start]) => (start < a ? start : a), area.text[0]);
   const highest = ranges.reduce((a, [, end]) => (end > a ? end : a), area.text[1]);
-  const span = highest - lowest < 4n * SPAN ? (highest - lowest) / 4n : SPAN;
+  const whole = highest - lowest;
+  // Others at the other end must be out of reach; of a small area a large module needs half.
+  const span = whole >= 4n * SPAN ? SPAN : whole >= SPAN ? whole / 4n : whole / 2n;
   const below = kernel - lowest > highest - kernel;
   const text: ModuleArea['text'] = below ? [lowest, lowest + span] : [highest - span, highest];
   const others = below ? highest - (span < 0x100_0000n ? span : 0x100_0000n) : lowest;
