@@ -3,18 +3,19 @@
 // kinds and places, the same ones for the same seed. One that compiles to the same code, or that faults/harmless.ts tells
 // the harmlessness of, gives its place to another.
 //   node scripts/plant-faults.ts [KERNEL-TREE] [--only ARCH…] [--faults N] [--seed N] [--write] [--resume]
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openPort } from '../cli/port/open.ts';
 import { processIo } from '../cli/io.ts';
-import { BuildError, buildPort, type Port, startPort } from '../oracle/build.ts';
+import { type Port, startPort } from '../oracle/build.ts';
 import { ports } from '../oracle/ports.ts';
 import { type Verdict, verify } from '../oracle/verify.ts';
 import type { CaseRange } from '../testing/generate.ts';
 import { harmless, type Harmless, notRun } from './faults/harmless.ts';
 import { type Planted, readTable, writeTable } from './faults/table.ts';
+import { QuickBuild } from './faults/quick-build.ts';
 import { Choice, type Fault } from './faults/sources.ts';
 
 /** Milliseconds in which a fault has to be found, and cases in which it has to be. */
@@ -38,25 +39,15 @@ const page = join(import.meta.dirname, '..', 'docs', 'planted-faults.md');
 
 /** Built in a folder of its own, but configured only once for all. */
 const home = mkdtempSync(join(cacheFolder, 'faults-'));
-mkdirSync(join(home, 'copies'));
 symlinkSync(join(cacheFolder, 'ports', 'build'), join(home, 'build'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
-const build = async (arch: string, file: string, source: string): Promise<Port> => {
-  const path = join(home, 'copies', basename(file));
-  writeFileSync(path, source);
-  return buildPort({ arch, kernelTree: tree, replace: { [file]: path }, cache: home });
-};
-
-/** The compiled handlers, to see whether a change is one. */
-const objectsOf = (port: Port): Map<string, string> => {
-  const folder = dirname(port.command.at(-1)!);
-  const names = readdirSync(folder).filter((name) => /^arch.*\.o$/.test(name));
-  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'latin1')]));
-};
-
-async function ask(port: Port, range: CaseRange): Promise<{ verdict: Verdict | undefined; seconds: number }> {
+async function ask(
+  port: Port,
+  range: CaseRange,
+  runs: number,
+): Promise<{ verdict: Verdict | undefined; seconds: number }> {
   const started = performance.now();
   const child = startPort(port, { timeLimit: 2000 });
   const late = new Error('late');
@@ -64,7 +55,7 @@ async function ask(port: Port, range: CaseRange): Promise<{ verdict: Verdict | u
     if (performance.now() - started > LIMIT) throw late;
   };
   try {
-    const verdict = await verify(child, { ...range, runs: RUNS, seed: 1, shrinkTime: 20_000, progress });
+    const verdict = await verify(child, { ...range, runs, seed: 1, shrinkTime: 20_000, progress });
     return { verdict, seconds: (performance.now() - started) / 1000 };
   } catch (error) {
     if (error !== late) throw error;
@@ -82,6 +73,7 @@ const explained = (fault: Fault, arch: string): Harmless | undefined =>
       (x.line ?? fault.line) <= fault.line &&
       fault.line <= (x.to ?? x.line ?? fault.line) &&
       (x.name ?? fault.name) === fault.name &&
+      (x.nth ?? fault.nth) === fault.nth &&
       (x.arches === undefined || x.arches.includes(arch)),
   );
 
@@ -95,7 +87,8 @@ async function plant(arch: string): Promise<Planted[]> {
   const usable = ({ name, text, function: place }: Fault): boolean =>
     !notRun.test(place) && !/sh_(addralign|type|flags)\b.*[^=!]=[^=]/.test(text) && (swaps || name !== 'no byte swap');
   const choice = new Choice(tree, files, `${options.seed} ${arch}`, usable);
-  const originals = new Map<string, Map<string, string>>();
+  const quick = await QuickBuild.of(arch, tree, home);
+  const originals = new Map<string, string>();
   const planted: Planted[] = [];
   const explainedNow = new Set<Harmless>();
   let same = 0;
@@ -104,18 +97,16 @@ async function plant(arch: string): Promise<Planted[]> {
     const { file, line, name } = fault;
     let original = originals.get(file);
     if (original === undefined) {
-      original = objectsOf(await build(arch, file, readFileSync(join(tree, file), 'utf8')));
-      originals.set(file, original);
+      const untouched = await quick.build(file, readFileSync(join(tree, file), 'utf8'));
+      if (untouched === undefined) throw new Error(`${file} does not build`);
+      // Nothing is found by chance: without a fault there is no disagreement.
+      const { verdict } = await ask(untouched.port, range, 500);
+      if (verdict?.disagreement !== undefined) throw new Error(`${arch} disagrees without a fault`);
+      originals.set(file, (original = untouched.object));
     }
-    let port: Port;
-    try {
-      port = await build(arch, file, fault.source);
-    } catch (error) {
-      if (!(error instanceof BuildError)) throw error;
-      continue;
-    }
-    const objects = objectsOf(port);
-    const differs = [...objects].some(([object, bytes]) => original.get(object) !== bytes);
+    const mutant = await quick.build(file, fault.source);
+    if (mutant === undefined) continue;
+    const differs = mutant.object !== original;
     const known = differs ? explained(fault, arch) : undefined;
     if (!differs || known !== undefined) {
       if (!differs) same++;
@@ -124,7 +115,7 @@ async function plant(arch: string): Promise<Planted[]> {
         planted.push({ arch, name, file, function: fault.function, line, why: known!.why });
       }
     } else {
-      const { verdict, seconds } = await ask(port, range);
+      const { verdict, seconds } = await ask(mutant.port, range, RUNS);
       const d = verdict?.disagreement;
       choice.take(fault);
       const found = d && { seconds, cases: verdict.runs, relocations: d.relocations.length };
@@ -138,7 +129,6 @@ async function plant(arch: string): Promise<Planted[]> {
         `${mark} ${seconds.toFixed(1).padStart(5)} s  ${arch} ${file}:${line} ${fault.function}  ${name}: ${end}`,
       );
     }
-    rmSync(dirname(port.command.at(-1)!), { recursive: true, force: true });
   }
   console.log(`${arch}: ${lives()} planted, ${choice.size} more possible, ${same} made no difference to the object`);
   return planted;

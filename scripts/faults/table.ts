@@ -96,9 +96,9 @@ ${
 ${lost.map(row).join('\n')}
 `
 }
-## Faults that are none
+## Passed over
 
-Drawn too, and passed over, because no module can tell the difference:
+Drawn too, and passed over: no module that loads can tell the difference, or none of less than three relocations.
 
 | port | fault | where | function | why |
 | --- | --- | --- | --- | --- |
