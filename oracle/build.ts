@@ -27,7 +27,10 @@ export interface BuildOptions {
   readonly arch: string;
   /** Prefix of compiler and binutils instead of Debian's, '-' at its end; '-19': LLVM's programs with this suffix. */
   readonly cc?: string;
-  /** A build folder (make O=) that is configured and has been built in: taken as it is, nothing is configured. */
+  /**
+   * A build folder (make O=) of the tree, with the handlers' objects: they are linked as they are. Nothing is configured or
+   * made there, and only the harness is compiled.
+   */
   readonly objects?: string;
   /** Other files to be compiled instead of the tree's: path in the tree → path of the file. */
   readonly replace?: Readonly<Record<string, string>>;
@@ -117,6 +120,7 @@ class Build {
     const locked = <T>(work: () => Promise<T>): Promise<T> => withLock(join(this.cache, 'build', `${id}.lock`), work);
     await locked(() => kernel.configure(set));
     const config = await kernel.config();
+    if (foreign) await kernel.checkForeign(config, version);
     const sources = await kernel.present(spec.sources, config);
     if (sources.length === 0) throw new BuildError(`${tree} has none of ${spec.sources.join(', ')}`);
     const objects = await kernel.present(spec.objects, config);
@@ -127,11 +131,11 @@ class Build {
       throw new BuildError(`there is no ${absent}: build the modules' handlers in ${folder} first (make O=… ${goals})`);
     }
     if (absent !== undefined) await locked(() => kernel.makeObjects(targets));
-    const salt = JSON.stringify([id, emulator, flags, own, link, libgcc, data]);
+    const salt = JSON.stringify([id, emulator, flags, own, link, libgcc, data, foreign]);
     const homeOf = async (): Promise<readonly [ReadonlyMap<string, CompileLine>, string, string]> => {
       const lines = new Map<string, CompileLine>();
       for (const target of targets) lines.set(target, await compileLine(folder, target));
-      const key = await this.#key(folder, lines, salt);
+      const key = await this.#key(folder, lines, salt, foreign ? targets : objects);
       return [lines, key, join(this.cache, `${version}-${name}-${key.slice(0, 16)}`)];
     };
     let [lines, key, home] = await homeOf();
@@ -153,7 +157,18 @@ class Build {
     await makeFolder(work);
     try {
       const { replace = {} } = this.options;
-      const { missing, blocks } = await linkPort({ spec, tools, tree, folder, work, sources, objects, lines, replace });
+      const { missing, blocks } = await linkPort({
+        spec,
+        tools,
+        tree,
+        folder,
+        work,
+        sources,
+        objects,
+        lines,
+        ready: foreign,
+        replace,
+      });
       const program = join(home, 'port');
       const [first, ...rest] = emulator;
       const command = first === undefined ? ([program] as const) : ([first, ...rest, program] as const);
@@ -196,9 +211,15 @@ class Build {
   }
 
   /** Digest of every file that a compile reads, of the flags, and of the harness. */
-  async #key(folder: string, lines: ReadonlyMap<string, CompileLine>, id: string): Promise<string> {
+  async #key(
+    folder: string,
+    lines: ReadonlyMap<string, CompileLine>,
+    id: string,
+    linked: readonly string[],
+  ): Promise<string> {
     const hash = createHash('sha256').update(id);
     const seen = new Set<string>(makers);
+    for (const target of linked) seen.add(resolve(folder, target));
     for (const [target, line] of lines) {
       hash.update(`${target}\0${line.flags}\0`);
       for (const path of line.reads) seen.add(resolve(folder, path));

@@ -38,6 +38,21 @@ export const configArguments = (spec: PortSpec, version: string): readonly strin
   ...(spec.versions[version] ?? []),
 ];
 
+/** Options whose objects need registers or memory that only a kernel has. */
+const unusable: readonly (readonly [option: string, why: string])[] = [
+  ['KASAN', 'shadow memory'],
+  ['KCSAN', 'its runtime'],
+  ['KMSAN', 'shadow memory'],
+  ['LTO_CLANG', 'objects without machine code'],
+];
+
+/** The folder below arch/ of an ARCH of make. */
+const sourceArch = (arch: string): string =>
+  arch
+    .replace(/^(i386|x86_64)$/, 'x86')
+    .replace(/^sparc(32|64)$/, 'sparc')
+    .replace(/^parisc64$/, 'parisc');
+
 export interface KernelBuildOptions {
   readonly tree: string;
   readonly folder: string;
@@ -110,13 +125,33 @@ export class KernelBuild {
     return found;
   }
 
-  /** The first of the objects that has never been made: its .cmd file. */
+  /** The first of the objects that has never been made: its path, or that of its .cmd file. */
   async unmade(targets: readonly string[]): Promise<string | undefined> {
+    const { folder, foreign } = this.#options;
     for (const target of targets) {
-      const path = join(this.#options.folder, commandFile(target));
-      if (!(await exists(path))) return path;
+      for (const path of [...(foreign ? [target] : []), commandFile(target)].map((file) => join(folder, file)))
+        if (!(await exists(path))) return path;
     }
     return undefined;
+  }
+
+  /** Throws BuildError when somebody's own build folder is of another architecture or version, or cannot be run. */
+  async checkForeign(config: Readonly<Record<string, string>>, version: string): Promise<void> {
+    const { folder, spec, tree, name } = this.#options;
+    const text = await readFile(join(folder, '.config'), 'utf8');
+    const [, arch, built] = /^# Linux\/(\S+) (\d+\.\d+)\S* /m.exec(text) ?? [];
+    if (arch !== undefined && sourceArch(arch) !== sourceArch(spec.arch))
+      throw new BuildError(`${folder} is no build folder of ${name}: its configuration is of ${arch}`);
+    if (built !== undefined && built !== version)
+      throw new BuildError(
+        `${folder} is no build folder of ${tree}: its configuration is of ${built}, the tree is ${version}`,
+      );
+    for (const [option, why] of unusable)
+      if (config[option] === 'y')
+        throw new BuildError(
+          `the objects in ${folder} cannot be run in user space: CONFIG_${option} (${why}). Switch it off there, or ` +
+            'have the handlers compiled, without --objects',
+        );
   }
 
   /** Makes objects by the kernel's own make. Throws BuildError. */

@@ -27,6 +27,8 @@ export interface LinkOptions {
   readonly objects: readonly string[];
   /** Compile lines of all of them, by object. */
   readonly lines: ReadonlyMap<string, CompileLine>;
+  /** The handlers' own objects are in the build folder and linked as they are. */
+  readonly ready: boolean;
   /** Path in the tree → path of the file that is compiled instead. */
   readonly replace: Readonly<Record<string, string>>;
 }
@@ -56,18 +58,27 @@ class Link {
   }
 
   async run(): Promise<Linked> {
-    const { spec, tools, folder, work, sources, objects } = this.#options;
+    const { spec, tools, folder, work, sources, objects, ready } = this.#options;
     const linked: string[] = [];
-    for (const source of sources) linked.push(await this.#handler(source));
-    linked.push(await this.#compile(this.#first.flags, join(harness, 'glue.c'), 'glue'));
+    for (const source of sources) linked.push(await (ready ? this.#object(source) : this.#handler(source)));
+    const flags = ready ? `${withoutHooks(this.#first.flags)} -DPORT_OBJECTS` : this.#first.flags;
+    linked.push(await this.#compile(flags, join(harness, 'glue.c'), 'glue'));
     const patterns = tools.llvm ? '' : ' -fno-tree-loop-distribute-patterns';
-    const plain = [`${this.#first.flags} -ffreestanding -fno-builtin${patterns}`, ...spec.harness].join(' ');
-    for (const name of ours) linked.push(await this.#compile(plain, join(harness, `${name}.c`), name));
+    const plain = [`${flags} -ffreestanding -fno-builtin${patterns}`, ...spec.harness].join(' ');
+    for (const name of ready ? [...ours, 'objects'] : ours)
+      linked.push(await this.#compile(plain, join(harness, `${name}.c`), name));
     linked.push(...objects.map((object) => join(folder, object)));
 
+    if (ready) await this.#refuseCanaries(linked.slice(0, sources.length));
     const undefinedNames = await this.#undefined(linked);
     const data = Object.entries(spec.data).filter(([name]) => undefinedNames.includes(name));
     const missing = undefinedNames.filter((name) => !(name in spec.data));
+    const hook = missing.find((name) => hooks.test(name));
+    if (hook !== undefined)
+      throw new BuildError(
+        `the objects in ${folder} call ${hook}: they are built for tracing or a sanitizer, which needs a kernel around ` +
+          `them. Switch it off there (${offFor(hook)}), or have the handlers compiled, without --objects`,
+      );
     const stubs = [
       '#include "port.h"',
       ...data.map(([name, size]) => `char ${name}[${size}] __attribute__((aligned(64)));`),
@@ -77,8 +88,33 @@ class Link {
     linked.push(await this.#compile(plain, join(work, 'missing.c'), 'missing'));
     const program = join(work, 'port');
     await this.#link(program, linked);
+    if (ready) return { missing, blocks: undefined };
     const counted = sources.filter(isHandler).map((source) => ({ source, file: this.#fileOf(source) }));
     return { missing, blocks: await blocksOf(program, counted, tools) };
+  }
+
+  /** Canaries that lie where only a kernel has them: in a task, behind a system register. */
+  async #refuseCanaries(handlers: readonly string[]): Promise<void> {
+    const { folder, tools } = this.#options;
+    const listed = await execute(tools.tool('nm'), ['-u', ...handlers]);
+    if (!/\b__stack_chk_fail$/m.test(listed.text) || /\b__(ref_)?stack_chk_guard$/m.test(listed.text)) return;
+    throw new BuildError(
+      `the objects in ${folder} have stack canaries that only a kernel can check. Switch CONFIG_STACKPROTECTOR off there, ` +
+        'or have the handlers compiled, without --objects',
+    );
+  }
+
+  /** An object of somebody's own build. */
+  async #object(source: string): Promise<string> {
+    const { spec, tools, folder, work } = this.#options;
+    const object = join(folder, source.replace(/\.c$/, '.o'));
+    if (spec.renamed === undefined) return object;
+    const copy = join(work, `${source.replaceAll('/', '-').replace(/\.c$/, '')}.o`);
+    // Patched for each case: writable.
+    const rename = `${spec.renamed.join('=')},alloc,load,data,contents`;
+    const made = await execute(tools.tool('objcopy'), ['--rename-section', rename, object, copy]);
+    if (made.status !== 0) throw new BuildError(`${object} is no object of this architecture:\n${tail(made.text)}`);
+    return copy;
   }
 
   #fileOf(source: string): string {
@@ -110,9 +146,10 @@ class Link {
   }
 
   async #link(program: string, linked: readonly string[]): Promise<void> {
-    const { spec, tools, folder } = this.#options;
+    const { spec, tools, folder, ready } = this.#options;
     const output = ['-static', '-o', program];
-    const entry = ['--build-id=none', '-e', '_start', '-z', 'noexecstack'];
+    const writable = ready && spec.renamed !== undefined ? ['-N'] : [];
+    const entry = ['--build-id=none', '-e', '_start', '-z', 'noexecstack', ...writable];
     // LLVM's linker is called by itself: clang has other ideas about it for each target.
     const made = tools.llvm
       ? await execute(`ld.lld${tools.cross}`, [...entry, ...spec.link, ...output, ...linked], folder)
@@ -155,6 +192,27 @@ class Link {
     return [...new Set(absent.map((name) => name.replace(/^\./, '')))].toSorted();
   }
 }
+
+/** What compilers call by themselves at the head of functions, at memory accesses and branches. */
+const hooks =
+  /^(_?_?mcount|__gnu_mcount_nc|__fentry__|_mcount_\w+|__(kasan|asan|hwasan|tsan|ubsan|msan|cyg_profile)_\w+|__gcov_\w+)$/;
+
+const offFor = (hook: string): string =>
+  /mcount|fentry/.test(hook)
+    ? 'CONFIG_FUNCTION_TRACER'
+    : /gcov/.test(hook)
+      ? 'CONFIG_GCOV_KERNEL'
+      : `CONFIG_K${/asan|hwasan/.test(hook) ? 'ASAN' : /tsan/.test(hook) ? 'CSAN' : /msan/.test(hook) ? 'MSAN' : 'UBSAN'}`.replace(
+          'KUBSAN',
+          'UBSAN',
+        );
+
+/** Of the flags of somebody's own build, none that make the harness call such functions. */
+const withoutHooks = (flags: string): string =>
+  flags.replace(
+    / -(pg|mfentry|mrecord-mcount|mnop-mcount|mprofile-kernel|mhotpatch=\S+|fpatchable-function-entry=\S+|fsanitize\S*=\S+|flto\S*)(?= |$)/g,
+    '',
+  );
 
 const linkerDefined =
   /^(\$global\$|_GLOBAL_OFFSET_TABLE_|\.TOC\.|_gp|_gp_disp|__global_pointer\$|_DYNAMIC|_start|current_thread_info_reg)$/;

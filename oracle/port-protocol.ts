@@ -15,7 +15,7 @@ export type PortRegion = (typeof portRegions)[number];
 /** Where a case that did not load ended. */
 export type PortStage = 'frob' | 'symbols' | 'relocate' | 'finalize';
 
-/** 'BUG', 'signal 11', 'timeout', 'flood'. */
+/** 'BUG', 'WARN' (of objects that cannot go on after one), 'signal 11', 'timeout', 'flood'. */
 export type PortCrash = string;
 
 /** One module to be linked, and everything the outcome depends on. */
@@ -156,7 +156,7 @@ export function unpackOutcome(
         : {
             ret: 'crash',
             stage: undefined,
-            crash: crash >= CAUGHT ? `signal ${crash - CAUGHT}` : 'BUG',
+            crash: crash >= CAUGHT ? `signal ${crash - CAUGHT}` : crash === 2 ? 'WARN' : 'BUG',
             warns,
             log,
             sections,

@@ -21,6 +21,8 @@ export interface PortSpec {
   readonly sources: readonly string[];
   /** Objects that are linked as the kernel's own build makes them. A missing source is passed over. */
   readonly objects: readonly string[];
+  /** Objects that were built by others have this section renamed, so that the harness finds it. */
+  readonly renamed: readonly [from: string, to: string] | undefined;
   /** Flags after the kernel's. */
   readonly flags: readonly string[];
   /** Flags after those, for the harness alone. */
@@ -47,6 +49,8 @@ export interface PortSpec {
   readonly arenas: readonly bigint[];
   /** Values of `flags` that mean something. */
   readonly variants: readonly number[];
+  /** The option without which variant 1 cannot be. */
+  readonly capability: string | undefined;
   /** parisc: the data pointer that the port is linked with. */
   readonly dp: bigint | undefined;
 }
@@ -56,6 +60,7 @@ const common = {
   config: [],
   versions: {},
   objects: ['lib/sort.o'],
+  renamed: undefined,
   flags: [],
   harness: [],
   link: [],
@@ -66,6 +71,7 @@ const common = {
   reference: undefined,
   told: undefined,
   variants: [0],
+  capability: undefined,
   dp: undefined,
 } as const;
 
@@ -161,11 +167,14 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     cross: 'aarch64-linux-gnu-',
     package: 'gcc-aarch64-linux-gnu',
     sources: words('arch/arm64/kernel/module.c arch/arm64/kernel/module-plts.c arch/arm64/lib/insn.c'),
+    // What a boot patches decides about capabilities.
+    renamed: ['.altinstructions', 'port_alternatives'],
     qemu: 'qemu-aarch64',
     word: 64,
     little: true,
     arenas: [...wide, 0x3fff_f000_0000n],
     variants: [0, 1],
+    capability: 'ARM64_ERRATUM_843419',
   },
   arm: { ...arm, config: words('-e ARM_MODULE_PLTS -d THUMB2_KERNEL -d STACKPROTECTOR_PER_TASK') },
   'arm-thumb': {
@@ -202,6 +211,7 @@ export const ports: Readonly<Record<string, PortSpec>> = {
     little: false,
     arenas: [...wide, 0x3ff_0000_0000n],
     variants: [0, 1],
+    capability: 'EXPOLINE',
   },
   x86_64: {
     ...x86,

@@ -20,11 +20,16 @@ export interface Answering {
 export interface PortRange extends CaseRange {
   /** Whether module_finalize() runs as well. Default false. */
   readonly finalize?: boolean;
+  /** Switches of the port's configuration that are not as the profile has them. */
+  readonly switches?: Readonly<Record<string, boolean>>;
 }
 
 /** Cases of a range, as vectors without an outcome. */
-export const casesOf = (range: PortRange): fc.Arbitrary<Vector> =>
-  range.finalize === true ? cases(range).map((v) => ({ ...v, finalize: true })) : cases(range);
+export const casesOf = (range: PortRange): fc.Arbitrary<Vector> => {
+  const { finalize = false, switches = {} } = range;
+  const more = { ...(finalize && { finalize }), ...(Object.keys(switches).length > 0 && { switches }) };
+  return Object.keys(more).length > 0 ? cases(range).map((v) => ({ ...v, ...more })) : cases(range);
+};
 
 export interface VerifyOptions extends PortRange {
   /** Cases to be run. */
@@ -154,14 +159,18 @@ class Warm implements Answering {
   }
 
   async run(given: readonly PortCase[]): Promise<PortOutcome[]> {
-    const outcomes = await this.port.run([this.empty, ...given]);
+    return (await this.ask([this.empty, ...given])).slice(1);
+  }
+
+  private async ask(given: readonly PortCase[]): Promise<PortOutcome[]> {
+    const outcomes = await this.port.run(given);
     for (const { reached = [] } of outcomes) for (const address of reached) this.blocks.add(address);
-    return outcomes.slice(1);
+    return outcomes;
   }
 
   /** Throws PortError: what cannot load a module without relocations is no port. */
   async start(): Promise<void> {
-    const [outcome] = await this.port.run([this.empty]);
+    const [outcome] = await this.ask([this.empty]);
     if (outcome?.ret !== 'crash') return;
     const how = outcome.crash === 'timeout' ? 'does not answer' : `crashes (${outcome.crash})`;
     throw new PortError(`the port ${how} when it is given a module without relocations`);
@@ -230,7 +239,8 @@ async function answersOf(port: Answering, packed: readonly PortCase[]): Promise<
       outcomes.push(...(await port.run([c])));
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
-      const crash = error.message.split('\n')[0] ?? 'no outcome';
+      const [what = 'no outcome', ...words] = error.message.split('\n');
+      const crash = words.length > 0 ? `${what.split(':')[0]}: ${words.at(-1)}` : what;
       outcomes.push({
         ret: 'crash',
         stage: undefined,
@@ -245,8 +255,12 @@ async function answersOf(port: Answering, packed: readonly PortCase[]): Promise<
   return outcomes;
 }
 
-/** Where a wild access goes, and whether there is memory, is no part of a case. */
-const isLucky = ({ expect }: Vector, { crash }: Outcome): boolean => crash === 'signal 11' && expect.ret !== 'crash';
+/**
+ * Where a wild access goes, and whether there is memory, is no part of a case. Objects that others have built end with
+ * the trap of a WARN.
+ */
+const isLucky = ({ expect }: Vector, { crash, warns }: Outcome): boolean =>
+  (crash === 'signal 11' && expect.ret !== 'crash') || (expect.crash === 'WARN' && warns > 0);
 
 /** A port that died took its log with it. */
 export function differencesOf(vector: Vector, outcome: Outcome): Difference[] {

@@ -59,7 +59,7 @@ function configOfCase(v: Vector, arch: Arch, file: Uint8Array): Config {
   const e_flags = headerFacts(file)?.e_flags ?? 0;
   const sections = Object.keys(v.place);
   const recorded = { config, variant, flavour, dp, arch: v.arch, cls, types, e_flags, sections, live };
-  return { ...base, ...arch.replayConfig?.(recorded) };
+  return { ...base, ...arch.replayConfig?.(recorded), ...v.switches };
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Vector {
   readonly symbols: Readonly<Record<string, string>>;
   readonly mem?: Readonly<Record<string, { readonly base: string; readonly size?: number }>>;
   readonly config?: string;
+  /** Switches of the kernel's configuration that are not as the profile has them, without CONFIG_. */
+  readonly switches?: Readonly<Record<string, boolean>>;
   readonly variant?: number;
   readonly flavour?: 'REL' | 'RELA';
   readonly dp?: string;

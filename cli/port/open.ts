@@ -51,13 +51,14 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     throw new UsageError("give either --kernel-tree DIR, to build the kernel's own handlers, or --exec CMD");
   const spec = ports[options.arch];
   const timeLimit = positive('--time-limit', options.timeLimit, 5000);
-  const { command, version, what, blocks } =
+  const { command, version, what, blocks, config } =
     exec === undefined
       ? await built(options, options.arch, kernelTree!, io)
       : {
           command: ['sh', '-c', `exec ${exec}`] as const,
           version: options.kernel ?? '7.2',
           what: exec,
+          config: undefined,
           blocks: undefined,
         };
   const little = littleOf(options, arch, spec);
@@ -67,8 +68,10 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     little,
     bases: spec?.arenas ?? LOW,
     ...(options.arch.includes('mips64') && { form: 'RELA' }),
-    ...(spec !== undefined && spec.variants.length > 0 && { variants: spec.variants }),
-    ...(exec === undefined && { finalize: true }),
+    ...(spec !== undefined && spec.variants.length > 0 && { variants: variantsOf(spec, config) }),
+    // A kernel that traces makes more of it than the reference knows.
+    ...(exec === undefined && { finalize: config?.['DYNAMIC_FTRACE'] !== 'y' }),
+    ...(options.objects !== undefined && config !== undefined && { switches: switchesOf(config) }),
     ...(spec?.dp !== undefined && { dp: spec.dp }),
     ...(spec?.told !== undefined && { config: spec.told }),
     ...(options.type !== undefined && { types: options.type.map((type) => typeNumber(arch, type)) }),
@@ -90,16 +93,35 @@ async function built(
   arch: string,
   kernelTree: string,
   io: Io,
-): Promise<{ command: readonly [string, ...string[]]; version: Version; what: string; blocks: Port['blocks'] }> {
+): Promise<
+  { command: readonly [string, ...string[]]; version: Version; what: string } & Pick<Port, 'blocks' | 'config'>
+> {
   const port = await build({ ...options, arch, kernelTree }, io);
   const version = options.kernel ?? versions.find((v) => v === port.version);
   if (version === undefined)
     throw new UsageError(
       `${kernelTree} is ${port.version}, of which there is no profile: --kernel chooses ${versions.join(', ')} to compare it with`,
     );
-  const { command, blocks } = port;
-  return { command, version, blocks, what: `the handlers of ${kernelTree} (${port.compiler})` };
+  const { command, blocks, config } = port;
+  return {
+    command,
+    version,
+    ...(blocks !== undefined && { blocks }),
+    config,
+    what: `the handlers of ${kernelTree} (${port.compiler})`,
+  };
 }
+
+/** Options of a configuration that decide about relocations, and that the reference takes from its profile otherwise. */
+const TOLD = ['MODULE_SECTIONS', 'CMODEL_MEDLOW', 'ARM_MODULE_PLTS', 'ARM64_MODULE_PLTS'];
+
+/** What objects of somebody's own build have been configured to. */
+const switchesOf = (config: Port['config']): Readonly<Record<string, boolean>> =>
+  Object.fromEntries(TOLD.map((option) => [option, config[option] === 'y']));
+
+/** A capability that the kernel is not configured for cannot be had. */
+const variantsOf = (spec: PortSpec, config: Port['config'] | undefined): readonly number[] =>
+  spec.capability === undefined || config === undefined || config[spec.capability] === 'y' ? spec.variants : [0];
 
 /** buildPort() with words for people. */
 export async function build(

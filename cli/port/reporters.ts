@@ -155,7 +155,7 @@ const pretty: Lines = (v, io) => {
     ...(verdict.lucky === 0
       ? []
       : [
-          `${count(verdict.lucky, 'case')} not compared: the handler goes astray in memory, and the port lived by chance`,
+          `${count(verdict.lucky, 'case')} not compared: the handler goes astray in memory, and the port lived by chance${(verdict.endings.get('crash WARN') ?? 0) > 0 ? '; or objects cannot go on after a WARN' : ''}`,
         ]),
     `types reached: ${reached} of ${v.rows.length}`,
     ...(d === undefined ? reachedLines(v) : []),

@@ -26,8 +26,52 @@ void jump_label_apply_nops(struct module *mod)
 }
 #endif
 
+#if defined(CONFIG_ARM64) && defined(PORT_OBJECTS)
+#include <asm/alternative.h>
+#include <asm/cpufeature.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#error "the objects of this kernel ask static keys of the boot for capabilities: have the handlers compiled, without --objects"
+#else
+extern struct alt_instr __start_port_alternatives[] __weak, __stop_port_alternatives[] __weak;
+
+/*
+ * As apply_alternatives() does with what asks for a capability: a branch that is there unless it is had (its alternative
+ * is a callback that makes nops), or a nop that becomes a branch.
+ */
+static void port_capabilities(void)
+{
+	static u32 before[64];
+	unsigned int i, n = __stop_port_alternatives - __start_port_alternatives;
+
+	for (i = 0; i < n && i < ARRAY_SIZE(before); i++) {
+		struct alt_instr *alt = &__start_port_alternatives[i];
+		u32 *at = (void *)&alt->orig_offset + alt->orig_offset;
+		u32 *instead = (void *)&alt->alt_offset + alt->alt_offset;
+		unsigned int capability = alt->cpucap & ~ARM64_CB_BIT;
+		long words;
+
+		if (!before[i])
+			before[i] = *at;
+		*at = before[i];
+		if (capability != ARM64_ALWAYS_SYSTEM && capability != ARM64_ALWAYS_BOOT &&
+		    !(port_variant && capability == ARM64_WORKAROUND_843419))
+			continue;
+		if (alt->cpucap & ARM64_CB_BIT) {
+			*at = 0xd503201f;
+		} else {
+			words = ((int)(*instead << 6) >> 6) + (instead - at);
+			*at = (*instead & 0xfc000000) | (words & 0x03ffffff);
+		}
+	}
+}
+#endif
+#endif
+
 const char *port_prepare(unsigned long long dp)
 {
+#if defined(CONFIG_ARM64) && defined(PORT_OBJECTS)
+	port_capabilities();
+#endif
 #ifdef CONFIG_S390
 	nospec_disable = port_variant == 0;
 #endif

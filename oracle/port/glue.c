@@ -141,3 +141,31 @@ int port_finalize(void *hdr, void *sechdrs, char *secstrings)
 	port_before_finalize(hdr, sechdrs, secstrings);
 	return module_finalize(hdr, sechdrs, &port_module);
 }
+
+#ifdef PORT_OBJECTS
+#ifdef CONFIG_GENERIC_BUG
+#include <linux/bug.h>
+extern struct bug_entry __start___bug_table[] __weak, __stop___bug_table[] __weak;
+
+int port_trap_at(port_addr at)
+{
+	struct bug_entry *b;
+
+	for (b = __start___bug_table; b < __stop___bug_table; b++) {
+#ifdef CONFIG_GENERIC_BUG_RELATIVE_POINTERS
+		port_addr address = (port_addr)&b->bug_addr_disp + (long)b->bug_addr_disp;
+#else
+		port_addr address = b->bug_addr;
+#endif
+		if (address == at)
+			return b->flags & BUGFLAG_WARNING ? 2 : 1;
+	}
+	return 0;
+}
+#else
+int port_trap_at(port_addr at)
+{
+	return 1;
+}
+#endif
+#endif

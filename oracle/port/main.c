@@ -736,12 +736,28 @@ void port_wild(void)
 	crash(CAUGHT + 11);
 }
 
+#ifdef PORT_OBJECTS
+/* siginfo: three ints, then, in the order of its size, the address. */
+static void on_signal(int number, const u8 *info)
+{
+	int trap = 0;
+
+	if (!in_kernel)
+		give_up("the harness itself has crashed", "");
+	if (number == 4 || number == 5)
+		trap = port_trap_at(*(const port_addr *)(info + (IS64 ? 16 : 12)));
+	crash(trap ? (u32)trap : (u32)(CAUGHT + number));
+}
+#define handler_of(function) ((void (*)(int))(void *)(function))
+#else
 static void on_signal(int number)
 {
 	if (!in_kernel)
 		give_up("the harness itself has crashed", "");
 	crash(CAUGHT + number);
 }
+#define handler_of(function) (function)
+#endif
 
 static void serve(void)
 {
@@ -758,6 +774,6 @@ void port_main(void)
 	u32 i;
 
 	for (i = 0; i < sizeof(numbers); i++)
-		port_catch(numbers[i], on_signal);
+		port_catch(numbers[i], handler_of(on_signal));
 	serve();
 }

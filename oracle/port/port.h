@@ -56,6 +56,8 @@ int port_apply_relocate_add(void *sechdrs, const char *strtab, unsigned int symi
 int port_finalize(void *hdr, void *sechdrs, char *secstrings);
 /* arch_mod_section_prepend(): bytes in front of a section. */
 unsigned int port_prepend(unsigned int section);
+/* Of a trap in an object that was built by others: 1, a BUG; 2, a WARN; 0, neither. */
+int port_trap_at(port_addr at);
 /* What the architecture must see before a case; 0, or a sentence why this case cannot be run. */
 const char *port_prepare(unsigned long long dp);
 

@@ -448,6 +448,21 @@ port_asmlinkage void panic(const char *format, ...)
 	port_bug();
 }
 
+/* WARN where it is a call and no trap; redefine.h makes another of it. */
+stub void warn_slowpath_fmt(const char *file, int line, unsigned int taint, const char *format, ...)
+{
+	struct sink to = {log_text + log_size, LOG - log_size, 0};
+	va_list args;
+
+	port_warn();
+	if (!format)
+		return;
+	__builtin_va_start(args, format);
+	format_to(&to, without_level(format), args);
+	__builtin_va_end(args);
+	log_size += to.length < to.size ? to.length : to.size;
+}
+
 /* Locks, rate limits, checks: there is one thread, and every line is printed. */
 
 stub int ___ratelimit(void *state, const char *function)

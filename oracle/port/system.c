@@ -316,13 +316,18 @@ static void never(void)
 
 void port_catch(int number, void (*handler)(int))
 {
+#ifdef PORT_OBJECTS
+	const int flags = SA_NODEFER | SA_SIGINFO;
+#else
+	const int flags = SA_NODEFER;
+#endif
 	struct sigaction action = {
 		.sa_handler = handler,
 #ifdef SA_RESTORER
-		.sa_flags = SA_NODEFER | SA_RESTORER,
+		.sa_flags = flags | SA_RESTORER,
 		.sa_restorer = never,
 #else
-		.sa_flags = SA_NODEFER,
+		.sa_flags = flags,
 #endif
 	};
 

@@ -1,9 +1,11 @@
 import { PassThrough } from 'node:stream';
 import test from 'ava';
+import { arches } from '../../arch/index.ts';
 import { type Block, blockCoverage, blockFlags, isHandler } from '../../oracle/blocks.ts';
-import { packCase, unpackOutcome } from '../../oracle/port-protocol.ts';
+import { packCase, type PortOutcome, unpackOutcome } from '../../oracle/port-protocol.ts';
 import { servePort } from '../../oracle/serve-port.ts';
 import { Toolchain } from '../../oracle/toolchain.ts';
+import { verify } from '../../oracle/verify.ts';
 
 const block = (address: string, line: number, name: string): Block => ({
   address,
@@ -64,4 +66,29 @@ test('what a port tells of its blocks is no extra', async (t) => {
   const { outcome } = unpackOutcome(output.read() as Buffer, 7)!;
   t.deepEqual(outcome.reached, [0x1008n, 0xffff_ffff_8000_0000n]);
   t.deepEqual([...outcome.extra], [['.text#stubs', Uint8Array.of(1, 2)]]);
+});
+
+test('what the very first case reaches counts, and what the case reaches that disagrees', async (t) => {
+  let told = 0n;
+  const port = {
+    run: async (given: readonly unknown[]): Promise<PortOutcome[]> =>
+      given.map(() => ({
+        ret: 0,
+        stage: undefined,
+        crash: undefined,
+        warns: 0,
+        log: 'no kernel says this',
+        sections: new Map(),
+        extra: new Map(),
+        reached: [told++],
+      })),
+  };
+  const arch = arches.find((a) => a.name === 'm68k')!;
+  const range = { arch, version: '7.2', little: false, bases: [0x2000_0000n] } as const;
+  const { blocks: reached, disagreement } = await verify(port, { ...range, runs: 1, seed: 1, shrinkTime: 0 });
+  t.not(disagreement, undefined);
+  t.deepEqual(
+    [...reached],
+    Array.from({ length: Number(told) }, (_, i) => BigInt(i)),
+  );
 });
