@@ -30,14 +30,16 @@ for (const version of versions) {
 
   test(`${version}: a positive result is suspicious, and the module stays`, (t) => {
     const should = 'it should follow 0/-E convention';
-    const log =
-      version === '7.2'
-        ? [`minimal: init suspiciously returned 7, ${should}`]
-        : [
-            `do_init_module: 'minimal'->init suspiciously returned 7, ${should}`,
-            'do_init_module: loading module anyway...',
-          ];
-    loads(t, kernelOf(version), moduleFor(version), [...UNSIGNED, ...log], { behaviour: { init: () => 7 } });
+    for (const ret of [1, 7]) {
+      const log =
+        version === '7.2'
+          ? [`minimal: init suspiciously returned ${ret}, ${should}`]
+          : [
+              `do_init_module: 'minimal'->init suspiciously returned ${ret}, ${should}`,
+              'do_init_module: loading module anyway...',
+            ];
+      loads(t, kernelOf(version), moduleFor(version), [...UNSIGNED, ...log], { behaviour: { init: () => ret } });
+    }
     loads(t, kernelOf(version), moduleFor(version), UNSIGNED, { behaviour: { init: () => 0 } });
   });
 

@@ -2,10 +2,11 @@
 import test from 'ava';
 import { STB_WEAK, STT_FUNC, STT_OBJECT } from '../../fixtures/build.ts';
 import type { KoSpec } from '../../fixtures/build.ts';
-import { moduleAddressLookup, procKallsyms } from '../../loader/kallsyms.ts';
+import { moduleAddress, moduleAddressLookup, procKallsyms } from '../../loader/kallsyms.ts';
 import type { Kernel } from '../../loader/kernel.ts';
 import { insmod, loadModule } from '../../loader/load.ts';
 import type { Module } from '../../loader/module.ts';
+import { moduleTextAddress } from '../../loader/symbol-get.ts';
 import { archOf, kernelOf, moduleFor, versions } from './bench.ts';
 
 const TEXT = { name: '.text', flags: 6, align: 16, size: 0x40 };
@@ -151,6 +152,62 @@ for (const version of versions) {
         .split('\n')
         .every((text_) => text_.startsWith('0'.repeat(16))),
     );
+  });
+
+  test(`${version}: of two symbols at one address the first; names are cut; regions have two ends`, (t) => {
+    const long = 'n'.repeat(600);
+    const k = kernelOf(version);
+    const m = insmod(
+      k,
+      moduleFor(version, {
+        sections,
+        symbols: [
+          { name: 'alias', section: '.text', value: 0 },
+          { name: 'aliased', section: '.text', value: 0 },
+          { name: long, section: '.text', value: 0x30 },
+        ],
+      }),
+    );
+    const text = section(m, '.text');
+    t.is(moduleAddressLookup(k, text)?.name, 'alias');
+    t.is(moduleAddressLookup(k, text)?.size, 0x30n);
+    t.is(moduleAddressLookup(k, text + 0x30n)?.name, 'n'.repeat(511));
+    const { base, size } = (m.memory.text ?? m.memory.core)!;
+    t.is(moduleAddress(k, base), m);
+    t.is(moduleAddress(k, base + BigInt(size) - 1n), m);
+    // Regions have a guard page behind them.
+    t.is(moduleAddress(k, base + BigInt(size)), undefined);
+    t.is(moduleAddress(k, base - 1n), undefined);
+    t.is(procKallsyms(k).split('\n').length, 5, 'alias, aliased, the long one, struct module, and the end');
+  });
+
+  test(`${version}: what is text: in 6.1 up to the end of its last page, where pages are protected`, (t) => {
+    for (const STRICT_MODULE_RWX of [true, false]) {
+      const k = kernelOf(version, { config: { STRICT_MODULE_RWX } });
+      const m = insmod(k, moduleFor(version, { sections: [TEXT, DATA] }));
+      const { base } = (m.memory.text ?? m.memory.core)!;
+      const end = base + (version === '6.1' && !STRICT_MODULE_RWX ? 0x40n : 0x1000n);
+      t.deepEqual(
+        [base - 1n, base, end - 1n, end].map((address) => moduleTextAddress(k, address)?.name),
+        [undefined, 'minimal', 'minimal', undefined],
+      );
+    }
+  });
+
+  test(`${version}: per-CPU symbols count as absolute`, (t) => {
+    const k = kernelOf(version);
+    const percpu = { name: '.data..percpu', flags: 3, align: 8, size: 8 };
+    insmod(k, moduleFor(version, { sections: [TEXT, percpu], symbols: [{ name: 'own', section: '.data..percpu' }] }));
+    t.regex(procKallsyms(k), /^[0-9a-f]{16} a own\t\[minimal\]$/m);
+    const without = kernelOf(version, { config: { KALLSYMS_ALL: false } });
+    insmod(
+      without,
+      moduleFor(version, { sections: [TEXT, percpu], symbols: [{ name: 'own', section: '.data..percpu' }] }),
+    );
+    t.is(procKallsyms(without), '');
+    const up = kernelOf(version, { config: { SMP: false } });
+    insmod(up, moduleFor(version, { sections: [TEXT, percpu], symbols: [{ name: 'own', section: '.data..percpu' }] }));
+    t.regex(procKallsyms(up), /^[0-9a-f]{16} d own\t\[minimal\]$/m);
   });
 
   test(`${version}: a Thumb function begins at its first instruction`, (t) => {

@@ -34,6 +34,7 @@ function refused(
   const log = kernel.log.length;
   const error = t.throws<LoadError>(() => Array.from(deleteModule(kernel, name, options)), { instanceOf: LoadError });
   t.deepEqual([error?.errno, error?.check, error?.log, error?.step], [errno, check, [], 'delete_module']);
+  t.is(error.module, name);
   t.true(error.reason.length > 0);
   t.is(kernel.log.length, log, 'delete_module() is silent');
   t.deepEqual(snapshot(kernel), before, 'the kernel is as it was');

@@ -10,6 +10,7 @@ import type { LoadOptions } from '../../loader/loading.ts';
 import type { Behaviour, Module } from '../../loader/module.ts';
 import { runTogether, Thread } from '../../loader/thread.ts';
 import { deleteModule } from '../../loader/unload.ts';
+import { type Wait, type Waited, waitEvent, WaitQueue, type Wake } from '../../loader/wait.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import { importing, kernelOf, moduleFor, snapshot, versions } from './bench.ts';
 
@@ -282,3 +283,38 @@ for (const version of versions) {
     { numRuns: 30 },
   );
 }
+
+test('waitEvent(): the condition comes before a signal and before the end of patience', (t) => {
+  const k = kernelOf('7.2');
+  const begin = (timeout?: number): { queue: WaitQueue; steps: Generator<Wait, Waited, Wake>; let: () => void } => {
+    const queue = new WaitQueue('q');
+    let ready = false;
+    const steps = waitEvent(k, queue, () => ready, timeout);
+    t.is(steps.next().done, false);
+    return { queue, steps, let: () => void (ready = true) };
+  };
+  // Nothing has come.
+  t.deepEqual(begin().steps.next('signal'), { done: true, value: 'signal' });
+  t.deepEqual(begin(10).steps.next('timeout'), { done: true, value: 'timeout' });
+  t.is(k.now, 10);
+  t.deepEqual(begin(10).steps.next(undefined), { done: true, value: 'timeout' });
+  t.is(k.now, 20);
+  t.deepEqual(begin().steps.next(undefined), { done: true, value: 'alone' });
+  // It has, and nobody has said so.
+  for (const wake of ['signal', 'timeout', undefined] as const) {
+    const late = begin(5);
+    late.let();
+    t.deepEqual(late.steps.next(wake), { done: true, value: 'done' }, wake);
+  }
+  // Woken for nothing, it sleeps on.
+  const woken = begin(7);
+  woken.queue.wakeAll();
+  const again = woken.steps.next(undefined);
+  t.is(again.done, false);
+  t.is((again.value as Wait).since, 1);
+  t.is((again.value as Wait).until, k.now + 7);
+  woken.let();
+  woken.queue.wakeAll();
+  t.deepEqual(woken.steps.next(undefined), { done: true, value: 'done' });
+  t.is(waitEvent(k, new WaitQueue('q'), () => true).next().value, 'done');
+});
