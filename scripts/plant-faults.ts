@@ -2,6 +2,7 @@
 // generated cases. Each fault is one small change to one line, by a person's mistake; ten to an architecture, spread over
 // kinds and places, the same ones for the same seed. One that compiles to the same code, or that faults/harmless.ts tells
 // the harmlessness of, gives its place to another.
+// With --resume, what docs/planted-faults.md says was found is not looked for again.
 //   node scripts/plant-faults.ts [KERNEL-TREE] [--only ARCH…] [--faults N] [--seed N] [--write] [--resume]
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -29,7 +30,6 @@ const { values: options, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     write: { type: 'boolean', default: false },
     resume: { type: 'boolean', default: false },
-    all: { type: 'boolean', default: false },
   },
 });
 const cacheFolder = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'komulator');
@@ -77,7 +77,8 @@ const explained = (fault: Fault, arch: string): Harmless | undefined =>
       (x.arches === undefined || x.arches.includes(arch)),
   );
 
-async function plant(arch: string): Promise<Planted[]> {
+/** `known`: what was found before, and need not be again. */
+async function plant(arch: string, known: readonly Planted[]): Promise<Planted[]> {
   const { range } = await openPort({ arch, kernelTree: tree }, processIo());
   const files = ports[arch]!.sources.map((file) => file.replace(/\?.*/, '')).filter((file) =>
     /\/kernel\/module[^/]*\.c$/.test(file),
@@ -95,6 +96,14 @@ async function plant(arch: string): Promise<Planted[]> {
   const lives = (): number => planted.filter(({ why }) => why === undefined).length;
   for (let fault = choice.next(); fault !== undefined && lives() < wanted; fault = choice.next()) {
     const { file, line, name } = fault;
+    const before = known.find(
+      (x) => (x.found?.relocations ?? 3) <= 2 && x.file === file && x.line === line && x.name === name,
+    );
+    if (before !== undefined) {
+      choice.take(fault);
+      planted.push(before);
+      continue;
+    }
     let original = originals.get(file);
     if (original === undefined) {
       const untouched = await quick.build(file, readFileSync(join(tree, file), 'utf8'));
@@ -107,12 +116,12 @@ async function plant(arch: string): Promise<Planted[]> {
     const mutant = await quick.build(file, fault.source);
     if (mutant === undefined) continue;
     const differs = mutant.object !== original;
-    const known = differs ? explained(fault, arch) : undefined;
-    if (!differs || known !== undefined) {
+    const reason = differs ? explained(fault, arch) : undefined;
+    if (!differs || reason !== undefined) {
       if (!differs) same++;
-      else if (!explainedNow.has(known!)) {
-        explainedNow.add(known!);
-        planted.push({ arch, name, file, function: fault.function, line, why: known!.why });
+      else if (!explainedNow.has(reason!)) {
+        explainedNow.add(reason!);
+        planted.push({ arch, name, file, function: fault.function, line, why: reason!.why });
       }
     } else {
       const { verdict, seconds } = await ask(mutant.port, range, RUNS);
@@ -140,8 +149,9 @@ let all = readTable(page);
 let [passed, failed] = [0, 0];
 for (const arch of chosen) {
   if (ports[arch] === undefined) throw new Error(`no port named ${arch}`);
-  let mine = all.filter((x) => x.arch === arch);
-  if (!options.resume || mine.length === 0) mine = await plant(arch);
+  const before = options.resume ? all.filter((x) => x.arch === arch) : [];
+  const done = before.filter((x) => x.found !== undefined && x.found.relocations <= 2).length >= wanted;
+  const mine = done ? before : await plant(arch, before);
   all = [...all.filter((x) => x.arch !== arch), ...mine];
   for (const { why, found } of mine) {
     if (why !== undefined) continue;
