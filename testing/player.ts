@@ -32,8 +32,8 @@ export class Player {
   readings = 0;
   /** What a module's code does now that it runs: the step of its load or unload. */
   saying: string | undefined;
-  /** What an operation has in hand between two steps, beside what can be seen. */
-  inHand: readonly unknown[] = [];
+  /** What an operation has in hand between two steps, beside what can be seen; functions tell what it is now. */
+  inHand: readonly (string | (() => string))[] = [];
   isSpawned = false;
   isOver = false;
   /** Number of the operation it is at, or comes to next. */
@@ -88,7 +88,12 @@ export class Player {
       thread.isRunnable,
       thread.signalled,
       this.at,
-      this.between || [step, done - this.from, this.inHand, this.frames.length],
+      this.between || [
+        step,
+        done - this.from,
+        this.inHand.map((one) => (typeof one === 'string' ? one : one())),
+        this.frames,
+      ],
       this.cpu,
       this.reading,
       this.possessions(tag),

@@ -73,6 +73,7 @@ function* open(doer: Doer, name: string): Steps {
   const { life } = world.stage;
   const owner = world.registry.get(name);
   if (owner === undefined) return 'ENODEV';
+  if (p.handles.has(name)) return 'is open';
   if (op.includes('open-unlocked')) {
     yield* holding(p, owner, { step: `${op}: found` });
     world.sanitizer.use(owner, `${p.name} takes a reference of ${owner.name}, which it found in the registry`);
@@ -112,8 +113,13 @@ function* loadWithDependencies(doer: Doer, name: string, seen: ReadonlySet<strin
   }
   // kmod looks into initstate, and takes EEXIST for success.
   if (world.kernel.findModule(name)?.state === 'LIVE') return undefined;
-  const said = yield* world.systemCall(p, 'finit', name, op);
-  return said === 'EEXIST' ? undefined : said;
+  p.frames.push(`insert ${name}`);
+  try {
+    const said = yield* world.systemCall(p, 'finit', name, op);
+    return said === 'EEXIST' ? undefined : said;
+  } finally {
+    p.frames.pop();
+  }
 }
 
 /** MODULE_NAME_LEN; modprobes that run at once; and milliseconds in which more of them lose their patience. */

@@ -3,7 +3,7 @@ import { arches } from '../arch/index.ts';
 import { MODULE_LAYOUT_CRC } from '../fixtures/build.ts';
 import { structModule, vermagicOf } from '../fixtures/machines.ts';
 import { LoadError } from '../loader/errors.ts';
-import type { ModuleFile } from '../loader/idempotent.ts';
+import type { Idempotent, ModuleFile } from '../loader/idempotent.ts';
 import { remainsOf } from '../loader/invariants.ts';
 import { Kernel } from '../loader/kernel.ts';
 import type { Behaviour, Code, Module, State } from '../loader/module.ts';
@@ -106,9 +106,12 @@ export class ScenarioWorld implements World {
       const next = steps.next(wake);
       if (!p.verbs.every(isOfLoader)) this.touched.writes.add('world');
       if (next.done) {
-        this.touched.writes.add(p.isSpawned ? 'world' : `thread ${p.name}`);
         p.isOver = true;
-        this.exitWq.wakeAll();
+        // Nobody waits for the threads of the scenario, and nobody may be woken unnoticed.
+        if (p.isSpawned) {
+          this.touched.writes.add('world');
+          this.exitWq.wakeAll();
+        }
         return next.value;
       }
       wake = yield next.value;
@@ -164,7 +167,7 @@ export class ScenarioWorld implements World {
       this.players.map((p) => p.key(kernel.now, (m) => this.tag(m))),
       [...this.registry].map(([device, m]) => `${device} ${this.tag(m)}`).toSorted(),
       this.callbacks.map(({ owner, run }) => [this.tag(owner), run]),
-      Array.from(kernel.idempotent, ([file, { result }]) => [file, result !== undefined]),
+      Array.from(kernel.idempotent, ([file, { result }]) => `${String(file)} ${result !== undefined}`).toSorted(),
       kernel.async.pending,
       this.keepsTime ? kernel.now : 0,
       stage.life.key(kernel),
@@ -263,7 +266,11 @@ export class ScenarioWorld implements World {
       for (let next = steps.next(); !next.done; ) {
         const { step, wait, module, load } = next.value;
         own ??= module ?? load?.module;
-        shares ||= step === 'idempotent_wait_for_completion';
+        if (step === 'idempotent_wait_for_completion' && !shares) {
+          shares = true;
+          const first = kernel.idempotent.get(name);
+          p.inHand = [() => resultOf(first)];
+        }
         if (own !== undefined && verb !== 'unload') this.follow(own, step);
         if (own !== undefined && verb === 'unload') this.leaving.add(own);
         const told = (step === 'init' || step === 'exit') && p.saying !== undefined ? p.saying : step;
@@ -280,6 +287,7 @@ export class ScenarioWorld implements World {
       return error.errno;
     } finally {
       p.frames.pop();
+      p.inHand = [];
     }
   }
 
@@ -337,6 +345,12 @@ export class ScenarioWorld implements World {
       yield { step: 'callback' };
     }
   }
+}
+
+/** What a call that waits for another one will hear. */
+function resultOf(first: Idempotent | undefined): string {
+  if (first?.result === undefined) return 'nothing yet';
+  return 'module' in first.result ? 'a module' : String(first.result.error);
 }
 
 function kernelOf(version: Version): Kernel {

@@ -35,6 +35,10 @@ const told: Readonly<Record<string, Told>> = {
     what: /^use after free: packet calls destroy in conntrack, and conntrack was freed by admin in unload conntrack$/,
     mended: '2.6.5',
   },
+  'init-asks': {
+    what: /^deadlock: a sleeps in init: request_module input, a\/modprobe sleeps in module_mutex$/,
+    mended: '2.5.51',
+  },
   'init-enters-itself': { what: /^a: must open hda: ENODEV$/, mended: '2.5.51' },
   'init-race': { what: /^user uses lib, which is COMING$/, mended: '2.5.52' },
   'rmmod-wait': {

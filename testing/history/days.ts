@@ -22,6 +22,8 @@ export interface Rules {
   readonly linksComing?: 'yes' | 'no' | 'waits under module_mutex';
   /** One load after the other, up to the beginning of init. */
   readonly locksLoads?: true;
+  /** And until init has ended. */
+  readonly locksInit?: true;
   /** A namesake in these states is waited for, and then the load tried again; in all others it is EEXIST. */
   readonly namesakeAwaited?: readonly State[];
   /** A namesake is looked for only when the module goes into the list, at the end. */
@@ -48,7 +50,8 @@ export const days: Readonly<Record<Day, Rules>> = {
   '2.2':            { base: '6.1', lacks: [...BEFORE_2_6, 'synchronize_rcu'], opening: 'inside' },
   '2.4-can_unload': { base: '6.1', lacks: BEFORE_2_6, opening: 'nobody', unloads: 'asks can_unload' },
   '2.4':            { base: '6.1', lacks: BEFORE_2_6 },
-  '2.5.48':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, linksComing: 'yes', entersLiveOnly: true },
+  '2.5.48':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, locksInit: true, linksComing: 'yes',
+                      entersLiveOnly: true },
   '2.5.51':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, linksComing: 'yes' },
   '2.5.52':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, linksComing: 'no' },
   '2.6.5':          { base: '6.1', lacks: ['rcu_barrier'], locksLoads: true, linksComing: 'no', unloads: 'waits untold' },

@@ -54,8 +54,16 @@ export function* loadAsThen(kernel: Kernel, past: Past, file: ModuleFile, option
     throw error;
   }
   yield { step: 'complete_formation', load };
-  const steps = doInitModule(load, m);
-  for (let next = steps.next(); !next.done; ) next = steps.next(yield { ...next.value, load });
+  if (rules.locksInit) past.locked = true;
+  try {
+    const steps = doInitModule(load, m);
+    for (let next = steps.next(); !next.done; ) next = steps.next(yield { ...next.value, load });
+  } finally {
+    if (rules.locksInit) {
+      past.locked = false;
+      past.unlocked.wakeAll();
+    }
+  }
   yield { step: 'do_init_module', load };
   return undefined;
 }
