@@ -85,7 +85,8 @@ export class Names {
     const length = end - at;
     let mine = 0;
     for (let p = (hash ^ (hash >>> 15)) & mask; ; p = (p + 1) & mask) {
-      let id = Atomics.load(slots, p);
+      // Whoever sees a number here sees what it stands for: it was written before the number was, atomically.
+      let id = slots[p]!;
       if (id === 0) {
         mine ||= this.add(bytes, at, end, hash);
         id = Atomics.compareExchange(slots, p, 0, mine);

@@ -60,6 +60,8 @@ export class RelocationProof {
   private proof!: ProofTable;
   private words: Int32Array = new Int32Array(0);
   private symtab = 0;
+  /** By section: when its relocation was looked at. */
+  private relocated: Int32Array = new Int32Array(128);
   /** By section: one of the above. */
   private kinds: Uint8Array = new Uint8Array(128);
   /** The section at hand. */
@@ -102,11 +104,11 @@ export class RelocationProof {
     this.symtab = s[image.symtab * S_WORDS + S_OFFSET]! >> 2;
     const symbols = Math.floor(s[image.symtab * S_WORDS + S_SIZE]! / 24);
     this.classify();
-    if (symbols * 2 > this.called.length) this.called = new Int32Array(symbols * 4);
+    if (proof.callSlots !== 'none' && symbols * 2 > this.called.length) this.called = new Int32Array(symbols * 4);
     this.slots = this.gotTaken = 0;
     this.last.fill(-1);
     this.got.clear();
-    this.moduleGeneration = this.generation;
+    this.moduleGeneration = ++this.generation;
     let total = 0;
     let named = 0;
     for (let i = 1; i < image.count; i++) {
@@ -133,7 +135,10 @@ export class RelocationProof {
       if (target === known[PARAM] && !this.parameters(r, symbols)) return D_RELOC;
       if (target === known[PARAM]) named++;
       const count = Math.floor(s[r + S_SIZE]! / 24);
-      if (!this.section(s[r + S_OFFSET]! >> 2, count, target, symbols)) return D_RELOC;
+      // What one section has written another must not.
+      const isAgain = this.relocated[target] === this.moduleGeneration;
+      this.relocated[target] = this.moduleGeneration;
+      if (isAgain || !this.section(s[r + S_OFFSET]! >> 2, count, target, symbols, false)) return D_RELOC;
       total += count;
     }
     const params = known[PARAM]! * S_WORDS;
@@ -149,7 +154,10 @@ export class RelocationProof {
   private classify(): void {
     const { image } = this;
     const { sections: s, known } = image;
-    if (image.count > this.kinds.length) this.kinds = new Uint8Array(image.count * 2);
+    if (image.count > this.kinds.length) {
+      this.kinds = new Uint8Array(image.count * 2);
+      this.relocated = new Int32Array(image.count * 2);
+    }
     this.kinds[0] = OUTSIDE;
     for (let i = 1; i < image.count; i++) {
       const p = i * S_WORDS;
@@ -167,7 +175,7 @@ export class RelocationProof {
     return (image.sections[i * S_WORDS + S_FLAGS]! & SHF_WRITE) !== 0 && !image.isInit(i) && !image.isSealed(i);
   }
 
-  private section(from: number, count: number, target: number, symbols: number): boolean {
+  private section(from: number, count: number, target: number, symbols: number, marking: boolean): boolean {
     const { image, proof, words } = this;
     const { sections: s, v } = image;
     const { rule: rules, size: sizes, wantsZero, guarded } = proof;
@@ -180,6 +188,7 @@ export class RelocationProof {
     this.isText = (s[t + S_FLAGS]! & SHF_EXECINSTR) !== 0;
     this.generation++;
     this.waiting = 0;
+    let written = 0;
     const apart = proof.callSlots === 'neighbours' && this.isText ? this.leftOut(from, count) : -1;
     this.calls.fill(0);
     this.apart = apart;
@@ -195,13 +204,14 @@ export class RelocationProof {
       if ((rule !== PLAIN || guarded) && !this.holds(rule, type, at, sym, offset)) return false;
       if (rule === SUM && proof.sums && count === 1) return false;
       if (!wantsZero) continue;
-      // Marked so that whoever writes there as well finds it filled.
       const place = base + offset;
-      if (v.getInt32(place, true) !== 0) return false;
+      if (v.getInt32(place, true) !== 0 || (bytes === 8 && v.getInt32(place + 4, true) !== 0)) return false;
+      // Whoever writes there as well finds it filled. In order, nobody does.
+      if (offset < written && !marking) return this.section(from, count, target, symbols, true);
+      written = offset + bytes;
+      if (!marking) continue;
       v.setInt32(place, -1, true);
-      if (bytes === 4) continue;
-      if (v.getInt32(place + 4, true) !== 0) return false;
-      v.setInt32(place + 4, -1, true);
+      if (bytes === 8) v.setInt32(place + 4, -1, true);
     }
     if (proof.callSlots === 'neighbours') this.neighbours(target, apart);
     for (let k = 0; k < this.waiting; k++) if (this.marks[this.pending[k]!] !== this.generation) return false;
