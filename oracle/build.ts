@@ -226,8 +226,10 @@ class Build {
     }
     for (const name of (await readdir(harness)).toSorted()) seen.add(join(harness, name));
     for (const path of Object.values(this.options.replace ?? {})) seen.add(resolve(path));
-    for (const path of [...seen].toSorted()) {
-      hash.update(path).update(await readFile(path).catch(() => ''));
+    // Where this program lies makes no other port.
+    const named = [...seen].map((path) => [path.replace(`${import.meta.dirname}/`, ''), path] as const);
+    for (const [name, path] of named.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      hash.update(name).update(await readFile(path).catch(() => ''));
     }
     return hash.update(JSON.stringify(this.options.replace ?? {})).digest('hex');
   }
