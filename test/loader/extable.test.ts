@@ -3,7 +3,7 @@ import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import type { KoSpec } from '../../fixtures/build.ts';
-import { searchModuleExtables, sortExtable } from '../../loader/extable.ts';
+import { extableIn, searchModuleExtables, sortExtable } from '../../loader/extable.ts';
 import { Kernel } from '../../loader/kernel.ts';
 import { insmod } from '../../loader/load.ts';
 import type { Module } from '../../loader/module.ts';
@@ -135,7 +135,8 @@ test('entries of init code go with it, wherever init memory lies; the others are
       ['c0', 'c1'],
       ['i0', 'i1'],
     ] as const;
-    for (const place of [undefined, { '.init.text': 0xffff_ffff_c010_0000n }]) {
+    const [above, below] = [0xffff_ffff_c010_0000n, 0xffff_ffff_b000_0000n];
+    for (const place of [undefined, { '.init.text': above }, { '.init.text': below }]) {
       const k = kernelOf(version, { config: { MODULE_SIG: false } });
       let during: (bigint | undefined)[] = [];
       const where = (m: Module, name: string): bigint => {
@@ -160,6 +161,67 @@ test('entries of init code go with it, wherever init memory lies; the others are
       t.is(searchModuleExtables(k, where(next, 'c0')), undefined);
     }
   }
+});
+
+test('a table of init code only has nothing left', (t) => {
+  const k = kernelOf('7.2');
+  const m = insmod(k, moduleFor('7.2', entriesFor([['i1', 'i2']])));
+  t.is(m.extable?.count, 0);
+  const none = insmod(k, moduleFor('7.2', { thisModule: { name: 'none' } }));
+  t.is(none.extable, undefined);
+});
+
+test('absolute tables: two words an entry, which move as they are, and are found', (t) => {
+  for (const [arch, size, version] of [
+    ['mips64', 16, '7.2'],
+    ['mips', 8, '6.12'],
+    ['loongarch64', 16, '6.1'],
+  ] as const) {
+    const { m, s, view } = table(arch, version, 3, size);
+    const { little } = m.format;
+    const base = size === 16 ? 0xffff_ffff_c000_0000n : 0xc000_0000n;
+    const put = (at: number, v: bigint): void =>
+      size === 16 ? view.setBigUint64(at, v, little) : view.setUint32(at, Number(v), little);
+    const get = (at: number): bigint =>
+      size === 16 ? view.getBigUint64(at, little) : BigInt(view.getUint32(at, little));
+    for (const [i, n] of [0x30n, 0x10n, 0x20n].entries()) {
+      put(i * size, base + n);
+      put(i * size + size / 2, base + n + 1n);
+    }
+    sortExtable(m, s);
+    t.deepEqual(
+      Array.from({ length: 6 }, (_, i) => get((i * size) / 2) - base),
+      [0x10n, 0x11n, 0x20n, 0x21n, 0x30n, 0x31n],
+      arch,
+    );
+    const section: Section = { ...s, sh_addr: base + 0x1000n };
+    const memory = { text: { base, size: 0x2000, bytes: new Uint8Array(0) } };
+    Object.assign(m, { state: 'LIVE', memory, extable: extableIn(m, section) });
+    m.kernel.modules.push(m);
+    for (const [address, fixup] of [
+      [0x10n, 0x11n],
+      [0x20n, 0x21n],
+      [0x30n, 0x31n],
+      [0x11n, undefined],
+      [0xfn, undefined],
+      [0x31n, undefined],
+    ] as const)
+      t.is(searchModuleExtables(m.kernel, base + address), fixup && base + fixup, `${arch} ${address}`);
+  }
+});
+
+test('alpha: the fixup is no address and stays as it is', (t) => {
+  const { m, s, view } = table('alpha', '7.2', 2, 8);
+  for (const [i, [insn, fixup]] of [
+    [0x40, 0x1234],
+    [0x20, 0x5678],
+  ].entries()) {
+    view.setInt32(i * 8, insn! - i * 8, true);
+    view.setInt32(i * 8 + 4, fixup!, true);
+  }
+  sortExtable(m, s);
+  t.deepEqual([view.getInt32(0, true), view.getInt32(4, true)], [0x20, 0x5678]);
+  t.deepEqual([view.getInt32(8, true), view.getInt32(12, true)], [0x40 - 8, 0x1234]);
 });
 
 test('who keeps no memory finds nothing', (t) => {
