@@ -2,24 +2,12 @@
 import type { Module } from '../loader/module.ts';
 import { symbolGet } from '../loader/symbol-get.ts';
 import { findSymbol } from '../loader/symbols.ts';
-import type { ThreadStep } from '../loader/thread.ts';
-import { type Wait, waitEvent, type Waited, WaitQueue, type Wake } from '../loader/wait.ts';
+import { waitEvent, WaitQueue } from '../loader/wait.ts';
+import { loadWithDependencies, requestModule } from './modprobe.ts';
+import { pass, release, synchronizeRcu } from './packets.ts';
 import type { Player } from './player.ts';
-import type { ScenarioWorld } from './scenario-world.ts';
-
-/** An operation: its steps, and then an errno or a word where it did not do what it should. */
-export type Steps = Generator<ThreadStep, string | undefined, Wake>;
-
-/** Who does it: a thread, and when it runs a module's code, which. */
-interface Doer {
-  readonly world: ScenarioWorld;
-  readonly p: Player;
-  readonly m: Module | undefined;
-  readonly op: string;
-}
-
-/** What is done in one step needs none. */
-type Doing = (doer: Doer, name: string) => Steps | string | undefined;
+import { systemCall } from './scenario-calls.ts';
+import { type Doer, type Doing, holding, sleep, type Steps, steps } from './scenario-steps.ts';
 
 /** Verbs that touch nothing but modules, whose accesses are noted one by one. */
 const ofLoader: ReadonlySet<string> = new Set([
@@ -75,12 +63,12 @@ function* open(doer: Doer, name: string): Steps {
   if (owner === undefined) return 'ENODEV';
   if (p.handles.has(name)) return 'is open';
   if (op.includes('open-unlocked')) {
-    yield* holding(p, owner, { step: `${op}: found` });
+    yield* holding(doer, owner, { step: `${op}: found` });
     world.sanitizer.use(owner, `${p.name} takes a reference of ${owner.name}, which it found in the registry`);
   }
   const counted = !op.includes('open-uncounted') && life.opening !== 'nobody';
   if (counted && life.opening === 'inside') {
-    yield* holding(p, owner, { step: `${op}: found` });
+    yield* holding(doer, owner, { step: `${op}: found` });
     world.sanitizer.use(owner, `${p.name} calls open of ${owner.name}, where it is to be counted,`);
     life.get(owner, p.cpu);
   } else if (counted && !life.tryGet(owner, p.cpu)) return 'ENODEV';
@@ -88,121 +76,10 @@ function* open(doer: Doer, name: string): Steps {
   return undefined;
 }
 
-/** A step in which an operation has a module in hand. */
-function* holding(p: Player, m: Module, step: ThreadStep): Generator<ThreadStep, void, Wake> {
-  p.inHand = [m.name, m.state];
-  yield step;
-  p.inHand = [];
-}
-
 function* callDevice({ world, p }: Doer, name: string): Steps {
   const handle = p.handles.get(name);
   if (handle === undefined) return 'not open';
   yield* world.call(p, handle.owner, name, name);
-  return undefined;
-}
-
-function* loadWithDependencies(doer: Doer, name: string, seen: ReadonlySet<string>): Steps {
-  const { world, p, op } = doer;
-  const { modules } = world.stage.scenario;
-  if (seen.has(name)) return undefined;
-  for (const symbol of modules[name]?.uses ?? []) {
-    const owner = Object.entries(modules).find(([, { exports = [] }]) => exports.includes(symbol))?.[0];
-    const said = owner && (yield* loadWithDependencies(doer, owner, new Set([...seen, name])));
-    if (said !== undefined) return said;
-  }
-  // kmod looks into initstate, and takes EEXIST for success.
-  if (world.kernel.findModule(name)?.state === 'LIVE') return undefined;
-  p.frames.push(`insert ${name}`);
-  try {
-    const said = yield* world.systemCall(p, 'finit', name, op);
-    return said === 'EEXIST' ? undefined : said;
-  } finally {
-    p.frames.pop();
-  }
-}
-
-/** MODULE_NAME_LEN; modprobes that run at once; and milliseconds in which more of them lose their patience. */
-const [MODULE_NAME_LEN, MAX_KMOD_CONCURRENT, MAX_KMOD_ALL_BUSY_TIMEOUT] = [56, 50, 5000];
-
-/** __request_module(): user space is asked, and waited for. */
-function* requestModule({ world, p }: Doer, name: string): Steps {
-  const { modules } = world.stage.scenario;
-  const found = Object.entries(modules).find(([own, { alias = [] }]) => own === name || alias.includes(name))?.[0];
-  if (name.length >= MODULE_NAME_LEN) return 'ENAMETOOLONG';
-  const isFree = (): boolean =>
-    world.players.filter((one) => one.name.includes('/modprobe') && !one.isOver).length < MAX_KMOD_CONCURRENT;
-  const free = waitEvent(world.kernel, world.exitWq, isFree, MAX_KMOD_ALL_BUSY_TIMEOUT);
-  const got = yield* steps('kmod_wq', free);
-  if (got === 'timeout') {
-    world.kernel.printk(
-      `request_module: modprobe ${name} cannot be processed, kmod busy with ${MAX_KMOD_CONCURRENT} threads for more than ${MAX_KMOD_ALL_BUSY_TIMEOUT / 1000} seconds now`,
-    );
-    return 'ETIME';
-  }
-  if (got === 'signal') return 'EINTR';
-  if (found === undefined) return 'modprobe finds none';
-  const helper = world.start(`${p.name}/modprobe`, (self) => world.script(self, [`modprobe ${found}`]));
-  helper.isSpawned = true;
-  const waits = waitEvent(world.kernel, world.exitWq, () => helper.isOver);
-  const waited = yield* steps('request_module', waits);
-  if (waited === 'signal') return 'EINTR';
-  return world.kernel.findModule(found)?.state === 'LIVE' ? undefined : `${found} is not there`;
-}
-
-/** Sleeps as a thread's step; no signal ends it. */
-export function* sleep<T>(step: string, waits: Generator<Wait, T, Wake>): Generator<ThreadStep, T, Wake> {
-  let next = waits.next();
-  while (!next.done) next = waits.next(yield { step, wait: { ...next.value, uninterruptible: true } });
-  return next.value;
-}
-
-/** Sleeps as a step, until a signal comes. */
-function* steps(step: string, waits: Generator<Wait, Waited, Wake>): Generator<ThreadStep, Waited, Wake> {
-  let next = waits.next();
-  while (!next.done) next = waits.next(yield { step, wait: next.value });
-  return next.value;
-}
-
-/** A packet comes by a hook: under rcu_read_lock(), without a reference. */
-function* pass({ world, p }: Doer, name: string): Steps {
-  p.reading++;
-  p.readings++;
-  try {
-    const owner = world.registry.get(name);
-    if (owner === undefined) return 'no hook';
-    yield* holding(p, owner, { step: `${name} found` });
-    yield* world.call(p, owner, name, name);
-    return undefined;
-  } finally {
-    p.reading--;
-    world.rcuWq.wakeAll();
-  }
-}
-
-/** Packets go, and with each what modules have attached to it. */
-function* release({ world, p }: Doer): Steps {
-  if (p.objects.length === 0) return 'has nothing';
-  for (let one = p.objects[0]; one !== undefined; one = p.objects[0]) {
-    yield* world.call(p, one.owner, one.destructor, one.destructor);
-    p.objects.shift();
-    world.exitWq.wakeAll();
-  }
-  return undefined;
-}
-
-/** synchronize_rcu(): until all who are reading now have ended that. */
-function* synchronizeRcu({ world, p }: Doer): Steps {
-  const readers = world.players
-    .filter(({ reading }) => reading > 0)
-    .map((reader): [Player, number] => [reader, reader.readings]);
-  const left = (): string[] =>
-    readers.filter(([r, began]) => r.reading > 0 && r.readings === began).map(([{ name }]) => name);
-  const waits = waitEvent(world.kernel, world.rcuWq, () => left().length === 0);
-  for (let next = waits.next(); !next.done; ) {
-    p.inHand = left();
-    next = waits.next(yield { step: 'synchronize_rcu', wait: { ...next.value, uninterruptible: true } });
-  }
   return undefined;
 }
 
@@ -229,9 +106,9 @@ function spawn({ world, m }: Doer, name: string, function_: string, after: () =>
 }
 
 export const doing: Readonly<Record<string, Doing>> = {
-  load: ({ world, p, op }, name) => world.systemCall(p, 'load', name, op),
-  finit: ({ world, p, op }, name) => world.systemCall(p, 'finit', name, op),
-  unload: ({ world, p, op }, name) => world.systemCall(p, 'unload', name, op),
+  load: ({ world, p, op }, name) => systemCall(world, p, 'load', name, op),
+  finit: ({ world, p, op }, name) => systemCall(world, p, 'finit', name, op),
+  unload: ({ world, p, op }, name) => systemCall(world, p, 'unload', name, op),
   modprobe: (doer, name) => loadWithDependencies(doer, name, new Set()),
   request_module: requestModule,
 

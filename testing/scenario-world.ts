@@ -2,22 +2,21 @@
 import { arches } from '../arch/index.ts';
 import { MODULE_LAYOUT_CRC } from '../fixtures/build.ts';
 import { structModule, vermagicOf } from '../fixtures/machines.ts';
-import { LoadError } from '../loader/errors.ts';
-import type { Idempotent, ModuleFile } from '../loader/idempotent.ts';
-import { remainsOf } from '../loader/invariants.ts';
+import type { ModuleFile } from '../loader/idempotent.ts';
 import { Kernel } from '../loader/kernel.ts';
-import type { Behaviour, Code, Module, State } from '../loader/module.ts';
+import type { Module, State } from '../loader/module.ts';
 import { MODULE_REF_BASE } from '../loader/refcount.ts';
 import type { Thread, ThreadStep } from '../loader/thread.ts';
 import { waitEvent, WaitQueue, type Wake } from '../loader/wait.ts';
 import type { Footprint, Stack, World } from '../loader/world.ts';
 import type { Version } from '../relocs/module-view.ts';
 import { watch } from './footprint.ts';
-import { type Life, type LifeSteps, present } from './life.ts';
+import { type Life, present } from './life.ts';
 import { Player } from './player.ts';
 import { Sanitizer } from './sanitizer.ts';
 import { functionOf, parts, RCU, type Scenario } from './scenario-language.ts';
-import { doing, isOfLoader, sleep, type Steps } from './scenario-verbs.ts';
+import { sleep, type Steps } from './scenario-steps.ts';
+import { doing, isOfLoader } from './scenario-verbs.ts';
 
 /** A scenario, made ready: the kernel it runs on, and the files of its modules. */
 export interface Stage {
@@ -54,10 +53,12 @@ export class ScenarioWorld implements World {
   /** A thread ends, or gives back what it had. */
   readonly exitWq: WaitQueue = new WaitQueue('exit');
   /** Modules that hold the reference of their own load. */
-  private readonly loading = new Set<Module>();
-  private readonly leaving = new Set<Module>();
-  private readonly touched: Footprint = { reads: new Set(), writes: new Set() };
-  private current: Player | undefined;
+  readonly loading: Set<Module> = new Set();
+  /** Modules that are being unloaded. */
+  readonly leaving: Set<Module> = new Set();
+  readonly touched: Footprint = { reads: new Set(), writes: new Set() };
+  /** The thread that runs. */
+  current: Player | undefined;
 
   constructor(stage: Stage) {
     this.stage = stage;
@@ -179,7 +180,7 @@ export class ScenarioWorld implements World {
   }
 
   /** A name, and whether it is the module of that name that is there now. */
-  private tag(m: Module): string {
+  tag(m: Module): string {
     return `${m.name}${this.kernel.modules.includes(m) ? '' : ' off the list'}${this.sanitizer.isGone(m) ? ' gone' : ''}`;
   }
 
@@ -238,96 +239,6 @@ export class ScenarioWorld implements World {
     }
   }
 
-  /** A load or an unload, as the kernel of the day does it. */
-  *systemCall(p: Player, verb: 'load' | 'finit' | 'unload', name: string, op: string): Steps {
-    const { kernel, stage } = this;
-    const file = stage.files.get(name)!;
-    const code = stage.scenario.modules[name]!;
-    const options = {
-      behaviour: this.behaviourOf(name),
-      ...(code.async_probe === true ? { params: 'async_probe' } : {}),
-    };
-    const isOpen = (m: Module): boolean =>
-      this.players.some(({ handles }) => [...handles.values()].some(({ owner }) => owner === m));
-    const steps: LifeSteps =
-      verb === 'unload' ? stage.life.unload(kernel, name, { isOpen }) : stage.life[verb](kernel, file, options);
-    let own: Module | undefined;
-    /** It hears what another call has heard. */
-    let shares = false;
-    const gone = (): void => {
-      if (own === undefined) return;
-      this.loading.delete(own);
-      this.leaving.delete(own);
-      const left = remainsOf(kernel, own);
-      if (left !== undefined) this.sanitizer.wrong(`${p.name}: ${op} is over, and ${left}`);
-    };
-    p.frames.push({ load: 'init_module', finit: 'finit_module', unload: 'delete_module' }[verb]);
-    try {
-      for (let next = steps.next(); !next.done; ) {
-        const { step, wait, module, load } = next.value;
-        own ??= module ?? load?.module;
-        if (step === 'idempotent_wait_for_completion' && !shares) {
-          shares = true;
-          const first = kernel.idempotent.get(name);
-          p.inHand = [() => resultOf(first)];
-        }
-        if (own !== undefined && verb !== 'unload') this.follow(own, step);
-        if (own !== undefined && verb === 'unload') this.leaving.add(own);
-        const told = (step === 'init' || step === 'exit') && p.saying !== undefined ? p.saying : step;
-        next = steps.next(yield wait === undefined ? { step: told } : { step: told, wait });
-      }
-      if (verb === 'unload') gone();
-      return undefined;
-    } catch (error) {
-      gone();
-      if (!(error instanceof LoadError) || error.crash !== undefined) throw error;
-      const isLive = kernel.findModule(name, true)?.state === 'LIVE';
-      if (error.errno === 'EEXIST' && verb !== 'unload' && !isLive && !shares)
-        this.sanitizer.wrong(`${p.name}: ${op} says EEXIST, and no ${name} is LIVE`);
-      return error.errno;
-    } finally {
-      p.frames.pop();
-      p.inHand = [];
-    }
-  }
-
-  /** The reference that a load holds of its module. */
-  private follow(m: Module, step: string): void {
-    if (step === 'do_init_module' || m.state === 'GOING') this.loading.delete(m);
-    else if (m.refcnt > 0 && !this.loading.has(m) && m.state !== 'LIVE') this.loading.add(m);
-  }
-
-  private behaviourOf(name: string): Behaviour {
-    const { init = [], exit = [] } = this.stage.scenario.modules[name]!;
-    const run =
-      (fn: string, ops: readonly string[]) =>
-      (m: Module): Code<number> =>
-        this.moduleCode(m, fn, ops);
-    if (exit === null) return { init: run('init', init) };
-    return { init: run('init', init), exit: (m) => run('exit', exit)(m) as Code<unknown> as Code<void> };
-  }
-
-  private *moduleCode(m: Module, fn: string, ops: readonly string[]): Code<number> {
-    const p = this.current!;
-    p.frames.push(`${m.name}.${fn}`);
-    try {
-      for (const op of ops) {
-        const { verb, name } = parts(op);
-        if (verb === 'return') return Number(name);
-        p.saying = `${fn}: ${op}`;
-        const steps = this.operation(p, op, m);
-        let next = steps.next();
-        while (!next.done) next = steps.next(yield next.value.wait);
-        if (next.value !== undefined) p.saying = `${fn}: ${op}: ${next.value}`;
-        yield undefined;
-      }
-      return 0;
-    } finally {
-      p.saying = undefined;
-      p.frames.pop();
-    }
-  }
-
   private *softirq(): Generator<ThreadStep, void, Wake> {
     const p = this.players.find(({ name }) => name === RCU)!;
     p.verbs.push('call_rcu');
@@ -345,12 +256,6 @@ export class ScenarioWorld implements World {
       yield { step: 'callback' };
     }
   }
-}
-
-/** What a call that waits for another one will hear. */
-function resultOf(first: Idempotent | undefined): string {
-  if (first?.result === undefined) return 'nothing yet';
-  return 'module' in first.result ? 'a module' : String(first.result.error);
 }
 
 function kernelOf(version: Version): Kernel {
