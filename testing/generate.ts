@@ -83,7 +83,7 @@ interface Group {
   readonly word: number;
   /** From MANY on, a row that may want an entry of a table comes so many times more, to fill the table. */
   readonly burst: number;
-  /** Of those, the last so many and one. */
+  /** Of those, the last so many and one. 0 leaves of a recipe its first part and its last. */
   readonly last: number;
   /** 0 leaves that part of a recipe out; the first is also for a row alone. */
   readonly keeps: readonly number[];
@@ -326,7 +326,8 @@ class Build {
       const type = types[i]!;
       // What is left out keeps its place: others stay where they are.
       s.cursor = Math.max(s.cursor, at + Math.max(rows[i]?.field.size ?? 4, 4));
-      if (g.keeps[i] === 0) return;
+      // Of a stack that grows and shrinks, two at a time: no less would be left in balance.
+      if (g.keeps[i] === 0 || (g.last === 0 && i > 0 && i < parts.length - 1)) return;
       s.relocs.push(
         this.entry(s, name, g, part, {
           at,

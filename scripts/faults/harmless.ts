@@ -176,6 +176,32 @@ export const harmless: readonly Harmless[] = [
     name: 'range off by one',
     why: 'stubs and tables are aligned: their distance is never odd',
   },
+  ...[
+    ['apply_r_larch_sop', 176],
+    ['apply_r_larch_pcadd', 348],
+    ['apply_r_larch_pcala', 386],
+  ].map(([place, line]) => ({
+    file: 'arch/loongarch/kernel/module.c',
+    function: String(place),
+    line: Number(line) - 1,
+    to: Number(line) + 1,
+    why: 'the table has it for its own types only',
+  })),
+  {
+    file: 'arch/loongarch/kernel/module.c',
+    function: 'apply_relocate_add',
+    line: 509,
+    name: 'range off by one',
+    why: 'behind the table lie zeros, which are no handler either',
+  },
+  {
+    file: 'arch/parisc/kernel/module.c',
+    function: 'module_frob_arch_sections',
+    line: 298,
+    to: 299,
+    arches: ['parisc'],
+    why: 'room for tables that only 64 bits have',
+  },
   { file: 'arch/powerpc/kernel/module_64.c', function: 'relacmp', line: 196, name: 'range off by one', why: tooMany },
   {
     file: 'arch/powerpc/kernel/module_32.c',
