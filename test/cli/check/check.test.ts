@@ -1,5 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { open, writeFile } from 'node:fs/promises';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -360,26 +362,102 @@ test('a full disk, few file descriptors', (t) => {
   t.is((JSON.parse(few.stdout) as CheckJson).failed.length, PLANTED.length);
 });
 
-test('Ctrl-C ends it with what has been done so far', async (t) => {
-  const many = Object.fromEntries(
-    Array.from({ length: 3000 }, (_, i) => [`kernel/m${i}.ko.gz`, gzipSync(moduleFile(`m${i}`, ['_printk']))]),
-  );
-  const there = writeTree(join(dir, 'many'), many);
-  const child = spawn(process.execPath, [main, 'check', there, '--json', '--jobs', '1'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+/** A named pipe for --symvers: the check has listed the modules when it opens it, and waits for what it says. */
+function symversPipe(name: string): { readonly pipe: string; readonly go: () => Promise<void> } {
+  const pipe = join(dir, name);
+  execFileSync('mkfifo', [pipe]);
+  return { pipe, go: () => writeFile(pipe, symvers()) };
+}
+
+test('a file that vanishes after the modules were listed', async (t) => {
+  const { good, user, room } = { good: 'kernel/good.ko', user: 'kernel/user.ko', room: 'kernel/room.ko' };
+  const there = writeTree(join(dir, 'vanishing'), {
+    [good]: HEALTHY[good]!,
+    [room]: HEALTHY[room]!,
+    'kernel/soon.ko': moduleFile('soon', ['_printk']),
+    [user]: HEALTHY[user]!,
   });
+  const { pipe } = symversPipe('vanishing.pipe');
+  const args = [main, 'check', there, '--json', '--jobs', '1', '--symvers', pipe];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000 });
   let out = '';
   child.stdout.on('data', (chunk) => (out += String(chunk)));
-  const timer = setTimeout(() => child.kill('SIGINT'), 900);
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  clearTimeout(timer);
-  // On a quick machine it may be done before, on a slow one not have begun.
-  t.true(code === 130 || code === 0, String(code));
-  if (code === 0 || out === '') return;
-  const { modules, checked, failed } = JSON.parse(out) as CheckJson;
-  t.is(modules, 3000);
-  t.true(checked < 3000);
-  t.deepEqual(failed, []);
+  const closed = once(child, 'close');
+  // This waits until the other end is open.
+  const file = await open(pipe, 'w');
+  rmSync(join(there, 'kernel/soon.ko'));
+  await file.writeFile(symvers());
+  await file.close();
+  const [code] = (await closed) as [number];
+  const { loaded, failed } = JSON.parse(out) as CheckJson;
+  t.is(code, 1);
+  t.is(loaded, 3);
+  t.like(failed[0], { module: 'soon', errno: 'ENOENT' });
+  t.regex(failed[0]?.reason ?? '', /soon\.ko: no such file or directory$/);
+});
+
+test('a file and a folder without permission', (t) => {
+  if (process.getuid?.() !== 0) t.log('run as root this test becomes somebody else first');
+  const there = writeTree(join(dir, 'forbidden'), {
+    ...HEALTHY,
+    'kernel/mine.ko': moduleFile('mine', ['_printk']),
+    'kernel/closed/in.ko': moduleFile('in', ['_printk']),
+  });
+  chmodSync(dir, 0o755);
+  chmodSync(join(there, 'kernel/mine.ko'), 0);
+  chmodSync(join(there, 'kernel/closed'), 0);
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const env = { ...process.env, NODE_COMPILE_CACHE: '', NODE_DISABLE_COMPILE_CACHE: '1' };
+  const args = [main, 'check', there, '--json'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    env,
+    timeout: 60_000,
+    ...nobody,
+  });
+  chmodSync(join(there, 'kernel/closed'), 0o755);
+  if (stdout === '' && /EACCES|Cannot find module/.test(stderr)) {
+    t.log('skipped: nobody else may run node here');
+    t.pass();
+    return;
+  }
+  const { loaded, failed, warnings } = JSON.parse(stdout) as CheckJson;
+  t.is(status, 1);
+  t.is(loaded, 5);
+  t.is(failed.length, 1);
+  t.like(failed[0], { module: 'mine', errno: 'EACCES' });
+  t.regex(failed[0]?.reason ?? '', /mine\.ko: permission denied$/);
+  t.regex(warnings.map(({ text }) => text).join('\n'), /kernel\/closed: permission denied/);
+});
+
+test('Ctrl-C ends it with what has been done so far', async (t) => {
+  const count = 5000;
+  const packed = gzipSync(moduleFile('m', ['_printk']));
+  const there = writeTree(
+    join(dir, 'many'),
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`kernel/m${i}.ko.gz`, packed])),
+  );
+  // On a quick machine it may be done by then, on a slow one not have begun.
+  for (const delay of [150, 60, 300, 30, 600, 1200, 2400]) {
+    const { pipe, go } = symversPipe(`many-${delay}.pipe`);
+    const args = [main, 'check', there, '--json', '--jobs', '1', '--symvers', pipe];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
+    let out = '';
+    child.stdout.on('data', (chunk) => (out += String(chunk)));
+    const closed = once(child, 'close');
+    await go();
+    const timer = setTimeout(() => child.kill('SIGINT'), delay);
+    const [code] = (await closed) as [number];
+    clearTimeout(timer);
+    t.true(code === 130 || code === 1, String(code));
+    if (code !== 130 || out === '') continue;
+    const { modules, checked, interrupted } = JSON.parse(out) as CheckJson & { readonly interrupted: boolean };
+    t.is(modules, count);
+    t.true(interrupted);
+    t.true(checked < count, String(checked));
+    return;
+  }
+  t.fail('no signal arrived between the begin and the end of the check');
 });
 
 test('Module.symvers is found in the tree and said so', async (t) => {
