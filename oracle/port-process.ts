@@ -126,6 +126,7 @@ export class PortProcess {
   async #outcome(running: Running, sequence: number): Promise<PortOutcome | undefined> {
     const { timeLimit, outputLimit } = this.#options;
     const deadline = performance.now() + timeLimit + (running.answered ? 0 : START_LIMIT);
+    let looked = false;
     for (;;) {
       const read = this.#read(running, sequence);
       if (read !== undefined) {
@@ -136,7 +137,13 @@ export class PortProcess {
       if (running.buffer.length > outputLimit) return this.#kill(running, 'flood');
       if (running.ended !== undefined) return this.#death(running);
       const left = deadline - performance.now();
-      if (left <= 0) return this.#kill(running, 'timeout');
+      if (left <= 0) {
+        if (looked) return this.#kill(running, 'timeout');
+        // We may have been busy ourselves, and what it said lies there to be read.
+        looked = true;
+        await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         running.wake = () => {

@@ -157,3 +157,12 @@ test('an outcome is read when all of it is there, and only of the case that is d
     message: 'outcome of case 5 where 6 was due',
   });
 });
+
+test('a port that answered while we were busy has not hung', async (t) => {
+  await using p = port({ timeLimit: 300, batch: 1 });
+  t.is((await p.run([aCase(0)]))[0]!.ret, 0);
+  const asked = p.run([aCase(1)]);
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const until = performance.now() + 1000; performance.now() < until; );
+  t.is((await asked)[0]!.ret, -8);
+});
