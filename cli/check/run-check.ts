@@ -9,19 +9,20 @@ import type { Vendor } from '../../loader/kernel.ts';
 import { fileError } from '../file-error.ts';
 import type { Io } from '../io.ts';
 import { profileOf, vendorOf } from '../profile.ts';
-import { closest } from '../suggest.ts';
 import { UsageError } from '../usage-error.ts';
-import { type CheckResult, causeOf, type Finding, type SymbolFault, type Warning } from './findings.ts';
+import { type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
 import { circles, type Graph } from './graph.ts';
 import { treeHead, type TreeHead } from './head.ts';
 import type { Exporter, Verdict } from './judge.ts';
-import { type ImportFault, Link } from './link.ts';
+import { Link } from './link.ts';
 import { Names, NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
 import { E_FLAGS, GPL_ONLY, HAS_CRC, STRUCT_SIZE, VERMAGIC } from './records.ts';
 import type { Frame } from './scan.ts';
 import { readSymvers, type Symvers } from './symvers.ts';
+import { Teller } from './tell.ts';
 import { Threads } from './threads.ts';
+import { archFor } from './tree-arch.ts';
 import { Interrupt } from './interrupt.ts';
 import { type ModuleFiles, moduleFiles, symversFor } from './tree.ts';
 import { treeWarnings } from './warnings.ts';
@@ -106,7 +107,6 @@ class Check {
   private judgedRelocations = 0;
   private judgedSlots = 0;
   private judged = 0;
-  private builtIn: ReadonlySet<string> | undefined;
 
   constructor(files: ModuleFiles, options: RunOptions, io: Io, threads: Threads, begin: number) {
     this.options = options;
@@ -222,6 +222,7 @@ class Check {
 
   private async linkAll(interrupt: Interrupt): Promise<Graph> {
     const { link, failed, paths } = this;
+    const teller = new Teller(link, paths, failed, this.options.symbols);
     for (const [i, problem] of this.problems) this.unreadable(i, problem);
     link.provide(new Set(this.problems.keys()));
     const graph: Graph = { count: paths.length, uses: paths.map((_, i) => link.dependencies(i)) };
@@ -247,7 +248,7 @@ class Check {
       const fresh = new Set<number>();
       for (const [i, verdict] of verdicts) {
         fresh.add(i);
-        failed.set(i, this.finding(i, verdict, duplicates, graph, inCircle.get(i)));
+        failed.set(i, teller.finding(i, verdict, duplicates, graph, inCircle.get(i)));
       }
       if (fresh.size === 0 || interrupt.happened) return graph;
       // Whose providers have just gone is asked again without them.
@@ -375,127 +376,6 @@ class Check {
   /** Interrupted before insmod had its say. */
   private readonly unheard = new Set<number>();
 
-  private finding(
-    i: number,
-    verdict: Verdict,
-    duplicates: ReadonlyMap<number, readonly { readonly symbol: number; readonly owner: number }[]>,
-    graph: Graph,
-    circle: readonly number[] | undefined,
-  ): Finding {
-    const { link } = this;
-    const { errno, log, reason, check, crash } = verdict;
-    const faults = check === 'read' || !link.has(i) ? [] : link.faults(i);
-    const symbols: SymbolFault[] = faults.map((fault) => this.describe(fault, graph, i));
-    for (const { symbol, owner } of duplicates.get(i) ?? []) {
-      const provider = owner < 0 ? 'vmlinux' : link.name(owner);
-      symbols.push({
-        symbol: link.names.name(symbol),
-        kind: 'duplicate',
-        provider,
-        near: `${provider} exports it already`,
-      });
-    }
-    const base = { module: link.name(i), path: this.paths[i]!, errno, log, check: check === 'read' ? '' : check };
-    if (circle !== undefined && check === 'C79') {
-      const needs = circle.map((other) => link.name(other));
-      return {
-        ...base,
-        cause: 'cycle',
-        symbols,
-        needs,
-        reason: `${needs.join(', ')} need each other: none of them can be loaded first`,
-      };
-    }
-    const gone = graph.uses[i]!.filter((other) => this.failed.has(other)).map((other) => link.name(other));
-    const onlyGone =
-      faults.length > 0 && faults.every((f) => f.kind === 'missing' && this.ownerOf(f.symbol, graph, i) !== undefined);
-    if (check === 'C79' && gone.length > 0 && onlyGone)
-      return {
-        ...base,
-        cause: 'dependency',
-        symbols,
-        needs: gone,
-        reason: `needs ${gone.join(', ')}, which ${gone.length === 1 ? 'does' : 'do'} not load`,
-      };
-    const cause = crash ? 'invalid-file' : causeOf(check, errno);
-    return { ...base, cause, symbols: symbols.filter(belongsTo(cause)), needs: gone, reason };
-  }
-
-  /** The failed module among a module's dependencies that exports a symbol. */
-  private ownerOf(symbol: number, graph: Graph, i: number): number | undefined {
-    return graph.uses[i]!.find(
-      (other) =>
-        (this.failed.has(other) || other === i) && this.link.exports(other).some(({ name }) => name === symbol),
-    );
-  }
-
-  private describe(fault: ImportFault, graph: Graph, i: number): SymbolFault {
-    const { link } = this;
-    const symbol = link.names.name(fault.symbol);
-    if (fault.kind === 'missing') {
-      const owner = this.ownerOf(fault.symbol, graph, i);
-      if (owner !== undefined) {
-        const provider = link.name(owner);
-        return { symbol, kind: 'missing', provider, near: `exported by ${provider}, which does not load` };
-      }
-      const listed = link.listedOwner(fault.symbol);
-      if (listed !== undefined)
-        return {
-          symbol,
-          kind: 'missing',
-          provider: listed,
-          near: `Module.symvers lists it for ${listed}, ${this.whereIs(listed)}`,
-        };
-      if (this.kernelHas(symbol))
-        return { symbol, kind: 'missing', provider: 'vmlinux', near: 'built into the kernel, but not exported' };
-      return { symbol, kind: 'missing', near: like(closest(symbol, link.exportedNames())) };
-    }
-    const provider = fault.provider < 0 ? 'vmlinux' : link.name(fault.provider);
-    switch (fault.kind) {
-      case 'crc': {
-        const wanted =
-          fault.wanted === undefined
-            ? 'the module does not list it in __versions'
-            : `the module wants ${hex32(fault.wanted)}`;
-        return {
-          symbol,
-          kind: 'crc',
-          provider,
-          near: `${provider} exports it with CRC ${hex32(fault.found)}, ${wanted}`,
-        };
-      }
-      case 'namespace': {
-        const namespace = link.names.name(fault.namespace);
-        return {
-          symbol,
-          kind: 'namespace',
-          provider,
-          near: `${provider} exports it in namespace ${namespace}: MODULE_IMPORT_NS("${namespace}") is missing`,
-        };
-      }
-      case 'licence':
-        return { symbol, kind: 'licence', provider, near: `${provider} exports it GPL-only` };
-    }
-  }
-
-  private whereIs(module: string): string {
-    const at = this.paths.findIndex((path) => moduleName(path) === module);
-    if (at < 0) return 'which is not in this tree';
-    return this.failed.has(at) ? 'which does not load' : 'which does not export it';
-  }
-
-  /** `--symbols`: what the kernel has, exported or not. */
-  private kernelHas(symbol: string): boolean {
-    const { symbols } = this.options;
-    if (symbols === undefined) return false;
-    this.builtIn ??= new Set(
-      readText(symbols)
-        .split('\n')
-        .map((line) => line.split(/\s+/)[2] ?? ''),
-    );
-    return this.builtIn.has(symbol);
-  }
-
   private checked(graph: Graph, interrupted: boolean): Checked {
     const { link, failed, paths } = this;
     const all = [...failed].toSorted(([a], [b]) => a - b).map(([, finding]) => finding);
@@ -559,45 +439,6 @@ class Check {
   }
 }
 
-/** Which faults speak for a cause: a module with a wrong CRC and a missing symbol is listed under what insmod said. */
-const belongsTo =
-  (cause: string) =>
-  ({ kind }: SymbolFault): boolean => {
-    switch (cause) {
-      case 'missing-symbol':
-      case 'crc':
-      case 'namespace':
-      case 'licence':
-        return kind !== 'duplicate';
-      case 'duplicate-export':
-        return kind === 'duplicate';
-      default:
-        return false;
-    }
-  };
-
-const like = (names: readonly string[]): string =>
-  names.length === 0 ? 'nobody exports it, nor anything like it' : `nobody exports it; there is ${names.join(', ')}`;
-
-const hex32 = (v: number): string => `0x${v.toString(16).padStart(8, '0')}`;
-
-/** The architecture of the tree; one with a proof without all the others. */
-async function archFor(head: TreeHead, dir: string): Promise<Arch> {
-  if (head.is64) {
-    if (head.e_machine === 62 && head.little) return (await import('../../arch/x86.ts')).x86_64;
-    if (head.e_machine === 183) return (await import('../../arch/arm64.ts')).arm64;
-    if (head.e_machine === 243 && head.little) return (await import('../../arch/riscv.ts')).riscv64;
-    if (head.e_machine === 22 && !head.little) return (await import('../../arch/s390.ts')).s390x;
-    if (head.e_machine === 258 && head.little) return (await import('../../arch/loongarch.ts')).loongarch64;
-  }
-  const { archOf, arches } = await import('../../arch/index.ts');
-  const { is64, little, e_machine, e_flags } = head;
-  const arch = archOf({ is64, little, e_machine, e_flags, e_entry: 0n }, arches);
-  if (arch !== undefined) return arch;
-  const { machineName } = await import('../machine-names.ts');
-  throw new UsageError(`${dir} is for ${machineName(e_machine, is64, little)}, which is not supported`);
-}
-
 function readBytes(path: string): Uint8Array {
   try {
     return readFileSync(path);
@@ -612,13 +453,5 @@ function symversIn(bytes: Uint8Array, path: string, names: Names): Symvers {
   } catch (error) {
     if (error instanceof InputError) throw new InputError(`${path}: ${error.message}`, { file: path, cause: error });
     throw error;
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch (error) {
-    throw fileError(path, error);
   }
 }

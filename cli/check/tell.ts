@@ -1,0 +1,178 @@
+/** Findings in words: what stops a module, which symbol, who nearly provides it. */
+import { readFileSync } from 'node:fs';
+import { moduleName } from '../../loader/depend-files.ts';
+import { fileError } from '../file-error.ts';
+import { closest } from '../suggest.ts';
+import { causeOf, type Finding, type SymbolFault } from './findings.ts';
+import type { Graph } from './graph.ts';
+import type { Verdict } from './judge.ts';
+import type { ImportFault, Link } from './link.ts';
+
+export class Teller {
+  private readonly link: Link;
+  private readonly paths: readonly string[];
+  /** What has been found so far, by module; grows while this tells. */
+  private readonly failed: ReadonlyMap<number, Finding>;
+  /** System.map or kallsyms: what the kernel has, exported or not. */
+  private readonly symbols: string | undefined;
+  private builtIn: ReadonlySet<string> | undefined;
+
+  constructor(link: Link, paths: readonly string[], failed: ReadonlyMap<number, Finding>, symbols: string | undefined) {
+    this.link = link;
+    this.paths = paths;
+    this.failed = failed;
+    this.symbols = symbols;
+  }
+
+  /** What is said of a module that insmod refuses. */
+  finding(
+    i: number,
+    verdict: Verdict,
+    duplicates: ReadonlyMap<number, readonly { readonly symbol: number; readonly owner: number }[]>,
+    graph: Graph,
+    circle: readonly number[] | undefined,
+  ): Finding {
+    const { link } = this;
+    const { errno, log, reason, check, crash } = verdict;
+    const faults = check === 'read' || !link.has(i) ? [] : link.faults(i);
+    const symbols: SymbolFault[] = faults.map((fault) => this.describe(fault, graph, i));
+    for (const { symbol, owner } of duplicates.get(i) ?? []) {
+      const provider = owner < 0 ? 'vmlinux' : link.name(owner);
+      symbols.push({
+        symbol: link.names.name(symbol),
+        kind: 'duplicate',
+        provider,
+        near: `${provider} exports it already`,
+      });
+    }
+    const base = { module: link.name(i), path: this.paths[i]!, errno, log, check: check === 'read' ? '' : check };
+    if (circle !== undefined && check === 'C79') {
+      const needs = circle.map((other) => link.name(other));
+      return {
+        ...base,
+        cause: 'cycle',
+        symbols,
+        needs,
+        reason: `${needs.join(', ')} need each other: none of them can be loaded first`,
+      };
+    }
+    const gone = graph.uses[i]!.filter((other) => this.failed.has(other)).map((other) => link.name(other));
+    const onlyGone =
+      faults.length > 0 && faults.every((f) => f.kind === 'missing' && this.ownerOf(f.symbol, graph, i) !== undefined);
+    if (check === 'C79' && gone.length > 0 && onlyGone)
+      return {
+        ...base,
+        cause: 'dependency',
+        symbols,
+        needs: gone,
+        reason: `needs ${gone.join(', ')}, which ${gone.length === 1 ? 'does' : 'do'} not load`,
+      };
+    const cause = crash ? 'invalid-file' : causeOf(check, errno);
+    return { ...base, cause, symbols: symbols.filter(belongsTo(cause)), needs: gone, reason };
+  }
+
+  /** The failed module among a module's dependencies that exports a symbol. */
+  private ownerOf(symbol: number, graph: Graph, i: number): number | undefined {
+    return graph.uses[i]!.find(
+      (other) =>
+        (this.failed.has(other) || other === i) && this.link.exports(other).some(({ name }) => name === symbol),
+    );
+  }
+
+  private describe(fault: ImportFault, graph: Graph, i: number): SymbolFault {
+    const { link } = this;
+    const symbol = link.names.name(fault.symbol);
+    if (fault.kind === 'missing') {
+      const owner = this.ownerOf(fault.symbol, graph, i);
+      if (owner !== undefined) {
+        const provider = link.name(owner);
+        return { symbol, kind: 'missing', provider, near: `exported by ${provider}, which does not load` };
+      }
+      const listed = link.listedOwner(fault.symbol);
+      if (listed !== undefined)
+        return {
+          symbol,
+          kind: 'missing',
+          provider: listed,
+          near: `Module.symvers lists it for ${listed}, ${this.whereIs(listed)}`,
+        };
+      if (this.kernelHas(symbol))
+        return { symbol, kind: 'missing', provider: 'vmlinux', near: 'built into the kernel, but not exported' };
+      return { symbol, kind: 'missing', near: like(closest(symbol, link.exportedNames())) };
+    }
+    const provider = fault.provider < 0 ? 'vmlinux' : link.name(fault.provider);
+    switch (fault.kind) {
+      case 'crc': {
+        const wanted =
+          fault.wanted === undefined
+            ? 'the module does not list it in __versions'
+            : `the module wants ${hex32(fault.wanted)}`;
+        return {
+          symbol,
+          kind: 'crc',
+          provider,
+          near: `${provider} exports it with CRC ${hex32(fault.found)}, ${wanted}`,
+        };
+      }
+      case 'namespace': {
+        const namespace = link.names.name(fault.namespace);
+        return {
+          symbol,
+          kind: 'namespace',
+          provider,
+          near: `${provider} exports it in namespace ${namespace}: MODULE_IMPORT_NS("${namespace}") is missing`,
+        };
+      }
+      case 'licence':
+        return { symbol, kind: 'licence', provider, near: `${provider} exports it GPL-only` };
+    }
+  }
+
+  private whereIs(module: string): string {
+    const at = this.paths.findIndex((path) => moduleName(path) === module);
+    if (at < 0) return 'which is not in this tree';
+    return this.failed.has(at) ? 'which does not load' : 'which does not export it';
+  }
+
+  /** `--symbols`: what the kernel has, exported or not. */
+  private kernelHas(symbol: string): boolean {
+    const { symbols } = this;
+    if (symbols === undefined) return false;
+    this.builtIn ??= new Set(
+      readText(symbols)
+        .split('\n')
+        .map((line) => line.split(/\s+/)[2] ?? ''),
+    );
+    return this.builtIn.has(symbol);
+  }
+}
+
+/** Which faults speak for a cause: a module with a wrong CRC and a missing symbol is listed under what insmod said. */
+const belongsTo =
+  (cause: string) =>
+  ({ kind }: SymbolFault): boolean => {
+    switch (cause) {
+      case 'missing-symbol':
+      case 'crc':
+      case 'namespace':
+      case 'licence':
+        return kind !== 'duplicate';
+      case 'duplicate-export':
+        return kind === 'duplicate';
+      default:
+        return false;
+    }
+  };
+
+const like = (names: readonly string[]): string =>
+  names.length === 0 ? 'nobody exports it, nor anything like it' : `nobody exports it; there is ${names.join(', ')}`;
+
+const hex32 = (v: number): string => `0x${v.toString(16).padStart(8, '0')}`;
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
