@@ -1,8 +1,8 @@
 /**
  * Every interleaving of some threads: breadth first, so that the first schedule that breaks something is a shortest
  * one. A state that was seen before is not gone on from, and of two moves that do not concern each other only one order
- * is tried (sleep sets: the other order comes to the same state). Generators cannot be copied, so a state is reached
- * again by running its schedule.
+ * is tried: where the other leads is known. Generators cannot be copied, so a state is reached again by running its
+ * schedule.
  */
 import {
   applyMove,
@@ -56,7 +56,7 @@ export interface Limits {
 }
 
 /** Worlds that are kept where they stand, so that their schedules need not be run again. */
-const KEPT = 1024;
+const KEPT = 4096;
 
 /** Explores all schedules of the world that `make` makes. */
 export function explore(
@@ -64,7 +64,7 @@ export function explore(
   { states: most = 100_000, length = 1000, prune = true }: Limits = {},
 ): Exploration {
   const start = make();
-  const root = new Node([], start);
+  const root = new Node([], start, start);
   const seen = new Map<string, Node>([[start.key(), root]]);
   const queue = [root];
   let moves = 0;
@@ -72,32 +72,27 @@ export function explore(
   const done = (exhausted: boolean, why: Pick<Exploration, 'violation' | 'stopped'> = {}): Exploration => ({
     states: seen.size,
     moves,
-    schedules: countSchedules(root, (schedule) => seen.get(runSchedule(make, schedule).key())),
+    schedules: countSchedules(root),
     exhausted,
     ...why,
   });
+  const broken = (what: string, schedule: readonly Move[]): Exploration =>
+    done(false, { violation: showViolation(make, what, schedule) });
 
   for (const node of queue) {
     let here = node.world;
     if (here !== undefined) kept--;
     node.world = undefined;
-    here ??= runSchedule(make, node.schedule);
-    const possible = movesOf(here);
-    if (possible.length === 0) {
-      const deadlock = deadlockOf(here);
-      if (deadlock !== undefined) return done(false, { violation: showViolation(make, deadlock, node.schedule) });
-    }
-    node.isLeft = true;
-    const asleep = (node.asleep ??= new Map<Move, Sleep>());
-    /** What goes before the others: the moves that sleep, and those that have been made from here. */
-    const before = new Map(asleep);
-    for (const [move, made] of node.made) before.set(move, { by: move, from: node, footprint: made });
-    let fresh: World | undefined = here;
-    for (const move of possible) {
-      if (asleep.has(move) || node.made.has(move)) continue;
+    if (node.deadlock !== undefined) return broken(node.deadlock, node.schedule);
+    for (const move of node.possible) {
+      const known = prune ? node.foresee(move) : undefined;
+      if (known !== undefined) {
+        node.lead(move, known.to, known.footprint);
+        continue;
+      }
       // The first move goes on from where we are.
-      const world: World = fresh ?? runSchedule(make, node.schedule);
-      fresh = undefined;
+      const world: World = here ?? runSchedule(make, node.schedule);
+      here = undefined;
       const schedule = [...node.schedule, move];
       const { footprint } = world;
       footprint?.reads.clear();
@@ -107,7 +102,7 @@ export function explore(
       const touched = footprint === undefined || move.endsWith('!') ? undefined : copyOf(footprint);
       moves++;
       const what = violationOf(world);
-      if (what !== undefined) return done(false, { violation: showViolation(make, what, schedule) });
+      if (what !== undefined) return broken(what, schedule);
 
       const key = world.key();
       let reached = seen.get(key);
@@ -117,70 +112,55 @@ export function explore(
           return done(false, {
             stopped: `a schedule has more than ${length} moves, and ${thread.name} goes on with ${thread.step}: it may be endless`,
           });
-        reached = new Node(schedule, kept < KEPT ? world : undefined);
+        reached = new Node(schedule, world, kept < KEPT ? world : undefined);
         if (kept < KEPT) kept++;
         seen.set(key, reached);
         queue.push(reached);
       }
-      node.next.set(move, reached);
-      node.made.set(move, touched);
-      if (prune && reached.letSleep(sleepersAfter(before, node, move, touched))) queue.push(reached);
-      before.set(move, { by: move, from: node, footprint: touched });
+      node.lead(move, reached, touched);
     }
   }
   return done(true);
 }
 
-/** A move that need not be made from a state: from `from`, where `by` led to here, it was made before that. */
-interface Sleep {
-  readonly from: Node;
-  readonly by: Move;
-  readonly footprint: Footprint | undefined;
-}
-
+/** A state, by the first schedule that came to it. */
 class Node {
   readonly schedule: readonly Move[];
-  readonly next: Map<Move, Node> = new Map();
-  /** Moves that were made from here, and what they touched. */
-  readonly made: Map<Move, Footprint | undefined> = new Map();
-  /** Undefined: nobody has said yet. */
-  asleep: Map<Move, Sleep> | undefined;
-  /** True: it was gone on from. */
-  isLeft = false;
+  readonly possible: readonly Move[];
+  /** Nothing is possible, and somebody sleeps. */
+  readonly deadlock: string | undefined;
+  /** Where each move leads, and what it touches. */
+  readonly next: Map<Move, { readonly to: Node; readonly footprint: Footprint | undefined }> = new Map();
+  /** The moves that lead here. */
+  readonly from: { readonly node: Node; readonly by: Move }[] = [];
   world: World | undefined;
 
-  constructor(schedule: readonly Move[], world: World | undefined) {
+  constructor(schedule: readonly Move[], now: World, world: World | undefined) {
     this.schedule = schedule;
+    this.possible = movesOf(now);
+    this.deadlock = this.possible.length === 0 ? deadlockOf(now) : undefined;
     this.world = world;
   }
 
-  /** What may sleep here sleeps on every way that leads here. True: it was gone on from, and somebody has woken. */
-  letSleep(sleepers: Map<Move, Sleep>): boolean {
-    if (this.asleep === undefined) {
-      this.asleep = sleepers;
-      return false;
-    }
-    let woken = false;
-    for (const move of this.asleep.keys()) {
-      if (sleepers.has(move)) continue;
-      this.asleep.delete(move);
-      woken = true;
-    }
-    return woken && this.isLeft;
+  lead(move: Move, to: Node, footprint: Footprint | undefined): void {
+    this.next.set(move, { to, footprint });
+    to.from.push({ node: this, by: move });
   }
-}
 
-/** What was before a move, does not concern it, and so need not be made after it. */
-function sleepersAfter(
-  before: ReadonlyMap<Move, Sleep>,
-  from: Node,
-  by: Move,
-  touched: Footprint | undefined,
-): Map<Move, Sleep> {
-  const left = new Map<Move, Sleep>();
-  for (const [move, { footprint }] of before)
-    if (move !== by && areIndependent(footprint, touched)) left.set(move, { from, by, footprint });
-  return left;
+  /**
+   * Where a move leads that does not concern the one that led here: to where they lead in the other order, if that was
+   * tried. As each such end stands on others that were there before it, nothing is left out.
+   */
+  foresee(move: Move): { to: Node; footprint: Footprint | undefined } | undefined {
+    for (const { node, by } of this.from) {
+      const first = node.next.get(move);
+      if (first === undefined || move === by || !areIndependent(first.footprint, node.next.get(by)!.footprint))
+        continue;
+      const end = first.to.next.get(by);
+      if (end !== undefined) return { to: end.to, footprint: first.footprint };
+    }
+    return undefined;
+  }
 }
 
 /** Neither writes what the other touches. */
@@ -193,23 +173,22 @@ function areIndependent(a: Footprint | undefined, b: Footprint | undefined): boo
 
 const copyOf = ({ reads, writes }: Footprint): Footprint => ({ reads: new Set(reads), writes: new Set(writes) });
 
-/** Ways from the beginning to a state without a move. `run` gives the state after a schedule, if it was seen. */
-function countSchedules(root: Node, run: (schedule: readonly Move[]) => Node | undefined): bigint {
-  const all = (node: Node): Node[] => {
-    if (node.isLeft) for (const move of node.asleep?.keys() ?? []) wake(node, move, run);
-    return [...node.next.values()];
-  };
+/** Ways from the beginning to a state without a move. */
+function countSchedules(root: Node): bigint {
   const ways = new Map<Node, bigint>();
-  const open: { node: Node; next: readonly Node[]; at: number }[] = [{ node: root, next: all(root), at: 0 }];
-  const within = new Set([root]);
+  const open: { node: Node; next: readonly Node[]; at: number }[] = [];
+  const within = new Set<Node>();
+  const enter = (node: Node): void => {
+    open.push({ node, next: Array.from(node.next.values(), ({ to }) => to), at: 0 });
+    within.add(node);
+  };
+  enter(root);
   while (open.length > 0) {
     const top = open.at(-1)!;
     const child = top.next[top.at++];
     if (child !== undefined) {
       // A way round in a circle is no other schedule.
-      if (ways.has(child) || within.has(child)) continue;
-      open.push({ node: child, next: all(child), at: 0 });
-      within.add(child);
+      if (!ways.has(child) && !within.has(child)) enter(child);
       continue;
     }
     const sum = top.next.reduce((total, node) => total + (ways.get(node) ?? 0n), 0n);
@@ -218,24 +197,4 @@ function countSchedules(root: Node, run: (schedule: readonly Move[]) => Node | u
     open.pop();
   }
   return ways.get(root) ?? 0n;
-}
-
-/** Where a move leads that was not made: there, too, where it leads when it is made first. */
-function wake(
-  node: Node,
-  move: Move,
-  run: (schedule: readonly Move[]) => Node | undefined,
-  depth = 0,
-): Node | undefined {
-  const known = node.next.get(move);
-  if (known !== undefined) return known;
-  const sleep = node.asleep?.get(move);
-  let reached: Node | undefined;
-  if (sleep !== undefined && depth < 100) {
-    const first = wake(sleep.from, move, run, depth + 1);
-    reached = first && wake(first, sleep.by, run, depth + 1);
-  }
-  reached ??= run([...node.schedule, move]);
-  if (reached !== undefined) node.next.set(move, reached);
-  return reached;
 }
