@@ -60,7 +60,7 @@ export function writeTable(path: string, all: readonly Planted[], order: readonl
 
 How good are the cases that \`komulator port verify\` generates? Each row is a copy of the handlers of Linux 7.2 with one
 mistake in one line, of the kinds that people make. The mistakes and the lines are drawn by a seed; none is chosen by
-hand, and no two of an architecture are in the same line. \`port verify\` is then asked for its verdict, with 60 seconds
+hand, and no two of an architecture are in the same line while it has others. \`port verify\` is then asked for its verdict, with 60 seconds
 of time on one core of a small machine that has other work too, and shrinks what it finds.
 
 Written by \`node scripts/plant-faults.ts --write\` (a kernel tree, \`--only ARCH\`, \`--faults N\` and \`--seed N\` can be
