@@ -51,7 +51,8 @@ export class Teller {
       return {
         ...base,
         cause: 'cycle',
-        symbols,
+        // None of them is the reason: each is exported, by one that waits for this one.
+        symbols: [],
         needs,
         reason: `${needs.join(', ')} need each other: none of them can be loaded first`,
       };

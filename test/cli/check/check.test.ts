@@ -92,6 +92,13 @@ const NAMED: Readonly<Record<string, (out: string) => string[]>> = {
   github: (out) =>
     Array.from(out.matchAll(/^::error file=kernel\/(\w+)\.ko,title=\w+%3A [^:]+::E\w+: /gm), ([, name]) => name!),
 };
+/** Without the escapes of XML, YAML and workflow commands. */
+const plain = (out: string): string =>
+  out
+    .replaceAll('&quot;', '"')
+    .replaceAll('\\"', '"')
+    .replaceAll('&#10;', '\n')
+    .replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 for (const [reporter, named] of Object.entries(NAMED))
   test(`${reporter} names each of them once`, async (t) => {
     const { code, out, err } = await komulator('check', tree, '--reporter', reporter, '--jobs', '1');
@@ -99,6 +106,7 @@ for (const [reporter, named] of Object.entries(NAMED))
     t.is(err, '');
     t.deepEqual(named(out).toSorted(), PLANTED.map(({ module }) => module).toSorted());
     t.notRegex(out, STACK);
+    for (const { module, tells } of PLANTED) t.regex(plain(out), tells, module);
     if (reporter === 'tap')
       t.regex(
         out,
