@@ -8,9 +8,10 @@ import { dropExports } from './formation.ts';
 import type { Kernel } from './kernel.ts';
 import type { Loading } from './loading.ts';
 import type { Code, Module } from './module.ts';
+import { synchronizeRcu } from './rcu.ts';
 import { modulePut } from './refcount.ts';
 import { moduleUnloadFree } from './symbols.ts';
-import type { Wait, Wake } from './wait.ts';
+import { alone, type Wait, type Wake } from './wait.ts';
 
 const INIT: readonly Region[] = ['init_text', 'init_data', 'init_rodata', 'init'];
 
@@ -29,9 +30,10 @@ export function* doInitModule(load: Loading, m: Module): Generator<InitStep, voi
     if (errno === 'EEXIST' && m.version === '7.2') errno = 'EBUSY';
     m.state = 'GOING';
     yield { step: 'module_state_going' };
+    yield* sleepingIn('synchronize_rcu', synchronizeRcu(kernel));
     modulePut(m);
     kernel.notifiers.call('GOING', m);
-    for (const step of freeingModule(m)) yield { step };
+    yield* freeingModule(m);
     kernel.moduleWq.wakeAll();
     throw load.fail(errno, 'C104', undefined, `the module's own init function returned ${ret}`);
   }
@@ -48,7 +50,7 @@ export function* doInitModule(load: Loading, m: Module): Generator<InitStep, voi
   if (!m.asyncProbe) yield* sleepingIn('async_synchronize_full', asyncSynchronizeFull(kernel));
   modulePut(m);
   trimInitExtable(m);
-  freeInit(m);
+  kernel.rcu.after(() => freeInit(m));
   kernel.moduleWq.wakeAll();
   if (!kernel.retainMemory) m.forgetMemory();
 }
@@ -85,7 +87,7 @@ export function* running<T>(step: string, code: T | Code<T>): Generator<InitStep
 const isCode = <T>(code: T | Code<T>): code is Code<T> =>
   typeof code === 'object' && code !== null && Symbol.iterator in code;
 
-/** Init memory goes when init is done. */
+/** do_free_init(): init memory goes when init is done, and nobody looks at it any more. */
 function freeInit(m: Module): void {
   for (const region of INIT) {
     const memory = m.memory[region];
@@ -96,33 +98,37 @@ function freeInit(m: Module): void {
   }
 }
 
-/** free_module(): state UNFORMED, references dropped, off the list, memory freed. Each step is given when it is done. */
-export function* freeingModule(m: Module): Generator<string, void> {
+/**
+ * free_module(): state UNFORMED, references dropped, off the list; when nobody looks at it any more, memory freed. Each
+ * step is given when it is done.
+ */
+export function* freeingModule(m: Module): Generator<InitStep, void, Wake> {
   if (m.announced) uevent('remove', m);
   m.sysfs = false;
-  yield 'mod_sysfs_teardown';
+  yield { step: 'mod_sysfs_teardown' };
   // It stays in the list, so that its name is taken, but nobody finds it any more.
   m.state = 'UNFORMED';
-  yield 'module_state_unformed';
+  yield { step: 'module_state_unformed' };
   m.kernel.arch.cleanup?.(m);
-  yield 'module_arch_cleanup';
+  yield { step: 'module_arch_cleanup' };
   moduleUnloadFree(m);
-  yield 'module_unload_free';
+  yield { step: 'module_unload_free' };
   m.params = new Map();
-  yield 'module_destroy_params';
+  yield { step: 'module_destroy_params' };
   unlink(m.kernel, m);
-  yield 'list_del_rcu';
+  yield { step: 'list_del_rcu' };
+  yield* sleepingIn('synchronize_rcu', synchronizeRcu(m.kernel));
   rememberTaints(m);
-  yield 'try_add_tainted_module';
+  yield { step: 'try_add_tainted_module' };
   percpuModfree(m);
-  yield 'percpu_modfree';
+  yield { step: 'percpu_modfree' };
   freeMemory(m);
-  yield 'free_mod_mem';
+  yield { step: 'free_mod_mem' };
 }
 
 /** free_module() in one go. */
 export function freeModule(m: Module): void {
-  for (const _ of freeingModule(m)) continue;
+  alone(freeingModule(m));
 }
 
 /** try_add_tainted_module(): counts what has gone, by name, for each set of taints that has one in common. */

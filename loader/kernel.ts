@@ -10,6 +10,7 @@ import { InputError } from './input-error.ts';
 import { AddressSpace } from './memory.ts';
 import type { Module } from './module.ts';
 import { NotifierChain } from './notifier.ts';
+import { Rcu } from './rcu.ts';
 import type { Taint } from './taint.ts';
 import { WaitQueue } from './wait.ts';
 
@@ -108,6 +109,8 @@ export class Kernel {
   readonly notifiers: NotifierChain = new NotifierChain();
   /** What modules have scheduled to run by itself. */
   readonly async: AsyncFunctions = new AsyncFunctions();
+  /** Who looks at modules without a reference. */
+  readonly rcu: Rcu = new Rcu();
   /** What udev has been told: "add@/module/minimal", and "remove@…" of what was told. */
   readonly uevents: string[] = [];
   /** Files that finit_module() is loading, by inode. */

@@ -39,6 +39,7 @@ import type { Kernel } from './kernel.ts';
 import { Loading, type LoadOptions } from './loading.ts';
 import { Module } from './module.ts';
 import { augmentKernelTaints, taintOfOffenders, taintOfSignature, taintsOfCheckModinfo } from './module-taints.ts';
+import { synchronizeRcu } from './rcu.ts';
 import { moduleUnloadInit } from './refcount.ts';
 import { applyRelocations } from './relocate.ts';
 import { moduleUnloadFree, simplifyingSymbols } from './symbols.ts';
@@ -68,7 +69,9 @@ export function* loadModule(
 ): Generator<Step, Module, Wake> {
   const load = new Loading(kernel, file, options);
   const { info } = load;
-  const undo: { label: string; run: () => void }[] = [{ label: 'free_copy', run: () => info.free() }];
+  const undo: { label: string; run: () => void | Generator<Wait, void, Wake> }[] = [
+    { label: 'free_copy', run: () => info.free() },
+  ];
   const done = (step: string): Step => ({ step, load });
   /** Names the step, so that a refusal can tell where it happened. */
   const at = (step: string): string => (load.step = step);
@@ -161,13 +164,13 @@ export function* loadModule(
     yield done('post_relocation');
 
     at('complete_formation');
-    undo.push({ label: 'ddebug_cleanup', run: () => {} });
+    undo.push({ label: 'ddebug_cleanup', run: () => synchronizeRcu(kernel) });
     completeFormation(load, m);
     yield done('complete_formation');
 
     // COMING: others may see it, nobody may use it before init is done.
     at('prepare_coming_module');
-    undo.push({ label: 'bug_cleanup', run: () => (m.state = 'GOING') });
+    undo.push({ label: 'bug_cleanup', run: () => void (m.state = 'GOING') });
     klpModuleComing(load, m);
     notifyComing(load, m);
     yield done('prepare_coming_module');
@@ -197,7 +200,8 @@ export function* loadModule(
     return m;
   } catch (error) {
     for (const { label, run } of undo.reverse()) {
-      run();
+      const waits = run();
+      if (waits) yield* sleeping(load, 'synchronize_rcu', waits);
       yield { step: label, load, unwinding: true };
     }
     throw error;
@@ -217,9 +221,10 @@ function comingCleanup(m: Module): void {
 }
 
 /** unlink_mod: whoever waits for the name or for its symbols looks again. */
-function unlinkMod(kernel: Kernel, m: Module): void {
+function* unlinkMod(kernel: Kernel, m: Module): Generator<Wait, void, Wake> {
   unlink(kernel, m);
   kernel.moduleWq.wakeAll();
+  yield* synchronizeRcu(kernel);
 }
 
 /** Gives each sleep of something as a step. */

@@ -109,7 +109,9 @@ export function* simplifyingSymbols(m: Module, info: LoadInfo, pass: SymbolPass)
 
   for (let i = simplify(1); i < symtab.count; i = simplify(i + 1)) {
     const name = symtab.name(i);
-    settle(i, name, yield* resolveSymbolWait(m, info, name, pass.versions));
+    // Another symbol that is missing already decides how it ends.
+    const at = `${name}${failure === undefined ? '' : ', and one is missing'}`;
+    settle(i, name, yield* resolveSymbolWait(m, info, name, pass.versions, at));
   }
   if (failure) throw failure;
 }
@@ -125,14 +127,17 @@ function* resolveSymbolWait(
   info: LoadInfo,
   name: string,
   versions: SymbolVersions,
+  at: string,
 ): Generator<Wait, Resolution, Wake> {
   let found: Resolution | undefined;
   const settled = (): boolean => {
     found = resolveSymbol(m, info, name, versions);
     return !('errno' in found && found.errno === 'EBUSY');
   };
-  const waited = yield* waitEvent(m.kernel, m.kernel.moduleWq, settled, PATIENCE);
-  if (waited !== 'done')
+  const waits = waitEvent(m.kernel, m.kernel.moduleWq, settled, PATIENCE);
+  let next = waits.next();
+  while (!next.done) next = waits.next(yield { ...next.value, at: () => at });
+  if (next.value !== 'done')
     m.log(`${m.name}: gave up waiting for init of module ${findSymbol(m.kernel, name, true)?.owner?.name ?? ''}.`);
   return found!;
 }

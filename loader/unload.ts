@@ -57,7 +57,7 @@ export function* deleteModule(
   kernel.lastUnloadedModule = { name: m.name, taints: m.taintLetters === '' ? '' : `(${m.taintLetters})` };
   yield done('last_unloaded_module');
 
-  for (const step of freeingModule(m)) yield done(step);
+  yield* stepsOf(m, freeingModule(m));
   // Somebody may wait for the name.
   kernel.moduleWq.wakeAll();
 }

@@ -34,6 +34,8 @@ export interface Wait {
   readonly condition?: () => boolean;
   /** True: no signal ends it. */
   readonly uninterruptible?: boolean;
+  /** Where in its work the sleeper is, as far as that decides how it goes on and cannot be seen. */
+  readonly at?: () => string;
 }
 
 /** Why a sleeper goes on. Undefined: it was woken or, if it was not, nobody is left who could wake it. */

@@ -38,6 +38,24 @@ export function watch(kernel: Kernel, { reads, writes }: Footprint, watcher: Wat
   watchMap(kernel.idempotent, 'file', { reads, writes });
   watchField(kernel.moduleWq, 'wakes', 'module_wq', { reads, writes });
   watchField(kernel.async, 'pending', 'async', { reads, writes });
+  watchRcu(kernel, { reads, writes });
+}
+
+function watchRcu({ rcu }: Kernel, footprint: Footprint): void {
+  const [lock, unlock, readers] = [rcu.lock.bind(rcu), rcu.unlock.bind(rcu), rcu.readers.bind(rcu)];
+  rcu.lock = (name) => {
+    footprint.writes.add('rcu');
+    return lock(name);
+  };
+  rcu.unlock = (reader) => {
+    footprint.writes.add('rcu');
+    unlock(reader);
+  };
+  rcu.readers = () => {
+    footprint.reads.add('rcu');
+    return readers();
+  };
+  watchField(rcu.done, 'wakes', 'rcu', footprint);
 }
 
 function watchField<T extends object, K extends keyof T>(

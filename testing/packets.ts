@@ -1,13 +1,12 @@
 /** Packets of a scenario, which come by the hooks of modules that nobody counts; and waiting until they have left. */
-import { waitEvent } from '../loader/wait.ts';
-import type { Player } from './player.ts';
+import { synchronizeRcu } from '../loader/rcu.ts';
 import { type Doer, holding, sleep, type Steps } from './scenario-steps.ts';
 
 /** A packet comes by a hook: under rcu_read_lock(), without a reference. */
 export function* pass(doer: Doer, name: string): Steps {
   const { world, p } = doer;
-  p.reading++;
-  p.readings++;
+  const { rcu } = world.kernel;
+  const reader = rcu.lock(p.name);
   try {
     const owner = world.registry.get(name);
     if (owner === undefined) return 'no hook';
@@ -15,7 +14,7 @@ export function* pass(doer: Doer, name: string): Steps {
     yield* world.call(p, owner, name, name);
     return undefined;
   } finally {
-    p.reading--;
+    rcu.unlock(reader);
     world.rcuWq.wakeAll();
   }
 }
@@ -32,14 +31,7 @@ export function* release({ world, p }: Doer): Steps {
 }
 
 /** synchronize_rcu(): until all who are reading now have ended that. */
-export function* synchronizeRcu({ world, p }: Doer): Steps {
-  const readers = world.players
-    .filter(({ reading }) => reading > 0)
-    .map((reader): [Player, number] => [reader, reader.readings]);
-  const left = (): string[] =>
-    readers.filter(([r, began]) => r.reading > 0 && r.readings === began).map(([{ name }]) => name);
-  const waits = waitEvent(world.kernel, world.rcuWq, () => left().length === 0);
-  p.inHand = [() => left().join()];
-  yield* sleep('synchronize_rcu', waits);
+export function* synchronize({ world }: Doer): Steps {
+  yield* sleep('synchronize_rcu', synchronizeRcu(world.kernel));
   return undefined;
 }

@@ -27,9 +27,8 @@ export class Player {
   readonly held: Map<Module, number> = new Map();
   readonly objects: Attached[] = [];
   cpu = 0;
-  /** How deep it is in rcu_read_lock(), and how many such sections it has begun. */
-  reading = 0;
-  readings = 0;
+  /** Whose code it is in, outermost first. */
+  readonly within: Module[] = [];
   /** What a module's code does now that it runs: the step of its load or unload. */
   saying: string | undefined;
   /** What an operation has in hand between two steps, beside what can be seen; functions tell what it is now. */
@@ -84,7 +83,7 @@ export class Player {
     if (thread.outcome !== undefined) return [this.name, this.possessions(tag)];
     return [
       this.name,
-      wait !== undefined && [wait.until === undefined ? 0 : wait.until - now],
+      wait !== undefined && [wait.until === undefined ? 0 : wait.until - now, wait.at?.()],
       thread.isRunnable,
       thread.signalled,
       this.at,
@@ -93,9 +92,9 @@ export class Player {
         done - this.from,
         this.inHand.map((one) => (typeof one === 'string' ? one : one())),
         this.frames,
+        this.within.map(tag),
       ],
       this.cpu,
-      this.reading,
       this.possessions(tag),
     ];
   }

@@ -4,7 +4,7 @@ import { symbolGet } from '../loader/symbol-get.ts';
 import { findSymbol } from '../loader/symbols.ts';
 import { waitEvent, WaitQueue } from '../loader/wait.ts';
 import { loadWithDependencies, requestModule } from './modprobe.ts';
-import { pass, release, synchronizeRcu } from './packets.ts';
+import { pass, release, synchronize } from './packets.ts';
 import type { Player } from './player.ts';
 import { systemCall } from './scenario-calls.ts';
 import { type Doer, type Doing, holding, sleep, type Steps, steps } from './scenario-steps.ts';
@@ -62,6 +62,7 @@ function* open(doer: Doer, name: string): Steps {
   const owner = world.registry.get(name);
   if (owner === undefined) return 'ENODEV';
   if (p.handles.has(name)) return 'is open';
+  world.sanitizer.use(owner, `${p.name} finds ${name} of ${owner.name} in the registry`);
   if (op.includes('open-unlocked')) {
     yield* holding(doer, owner, { step: `${op}: found` });
     world.sanitizer.use(owner, `${p.name} takes a reference of ${owner.name}, which it found in the registry`);
@@ -83,13 +84,16 @@ function* callDevice({ world, p }: Doer, name: string): Steps {
   return undefined;
 }
 
-function* kthreadStop({ world, m }: Doer, name: string): Steps {
+function* kthreadStop({ world, p, m }: Doer, name: string): Steps {
   const own = `${m!.name}/${name}`;
-  const running = world.players.filter((p) => p.name.startsWith(own) && p.isSpawned);
+  const running = world.players.filter((one) => one.name.startsWith(own) && one.isSpawned);
+  // Those that are started later are not waited for.
+  p.inHand = running.map(({ name: one }) => one);
   yield* sleep(
     'kthread_stop',
     waitEvent(world.kernel, world.exitWq, () => running.every(({ isOver }) => isOver)),
   );
+  p.inHand = [];
   return undefined;
 }
 
@@ -142,7 +146,10 @@ export const doing: Readonly<Record<string, Doing>> = {
   close: ({ world, p }, name) => {
     const handle = p.handles.get(name);
     p.handles.delete(name);
-    if (handle?.counted === true) world.stage.life.put(handle.owner, p.cpu);
+    if (handle?.counted === true) {
+      world.sanitizer.use(handle.owner, `${p.name} closes ${name} of ${handle.owner.name}`);
+      world.stage.life.put(handle.owner, p.cpu);
+    }
     return handle === undefined ? 'not open' : undefined;
   },
 
@@ -165,7 +172,7 @@ export const doing: Readonly<Record<string, Doing>> = {
     );
     return undefined;
   },
-  synchronize_rcu: synchronizeRcu,
+  synchronize_rcu: synchronize,
 
   kthread_run: (doer, name) => {
     spawn(doer, `${doer.m!.name}/${name}`, name);

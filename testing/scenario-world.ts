@@ -77,15 +77,8 @@ export class ScenarioWorld implements World {
       },
     });
     if (stage.life === present) this.footprint = this.touched;
-    const { modules, threads } = stage.scenario;
-    for (const [name, ops] of Object.entries(threads)) this.start(name, (p) => this.script(p, ops));
-    const code = Object.values(modules).flatMap(({ init = [], exit, functions = {} }) => [
-      ...init,
-      ...(exit ?? []),
-      ...Object.values(functions).flat(),
-    ]);
-    if (code.some((op) => parts(op).verb === 'call_rcu'))
-      this.daemons.add(this.start(RCU, () => this.softirq()).thread);
+    for (const [name, ops] of Object.entries(stage.scenario.threads)) this.start(name, (p) => this.script(p, ops));
+    if (verbsOf(stage.scenario).has('call_rcu')) this.daemons.add(this.start(RCU, () => this.softirq()).thread);
   }
 
   /** Makes a thread; a name that is taken gets a number. */
@@ -162,6 +155,7 @@ export class ScenarioWorld implements World {
           m.refcnt,
           Array.from(m.sources, ({ name }) => name).toSorted(),
           this.sanitizer.isGone(m),
+          this.sanitizer.isGone(m, 'init section'),
           this.loading.has(m),
         ])
         .toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
@@ -170,13 +164,14 @@ export class ScenarioWorld implements World {
       this.callbacks.map(({ owner, run }) => [this.tag(owner), run]),
       Array.from(kernel.idempotent, ([file, { result }]) => `${String(file)} ${result !== undefined}`).toSorted(),
       kernel.async.pending,
+      kernel.rcu.pending(),
       this.keepsTime ? kernel.now : 0,
       stage.life.key(kernel),
     ]);
   }
 
   private get keepsTime(): boolean {
-    return Object.values(this.stage.scenario.threads).some((ops) => ops.some((op) => parts(op).verb === 'by'));
+    return verbsOf(this.stage.scenario).has('by');
   }
 
   /** A name, and whether it is the module of that name that is there now. */
@@ -227,6 +222,7 @@ export class ScenarioWorld implements World {
     const { ops, init } = (of && functionOf(of, name)) ?? { ops: [], init: false };
     const part = init ? 'init section' : 'module';
     p.frames.push(`${m.name}.${name}`);
+    p.within.push(m);
     try {
       this.sanitizer.use(m, `${p.name} calls ${what} in ${m.name}`, part);
       for (const op of ops.length === 0 ? [undefined] : ops) {
@@ -236,6 +232,7 @@ export class ScenarioWorld implements World {
       }
     } finally {
       p.frames.pop();
+      p.within.pop();
     }
   }
 
@@ -244,7 +241,7 @@ export class ScenarioWorld implements World {
     p.verbs.push('call_rcu');
     for (;;) {
       p.begin(0);
-      const ready = (): boolean => this.callbacks.length > 0 && this.players.every(({ reading }) => reading === 0);
+      const ready = (): boolean => this.callbacks.length > 0 && this.kernel.rcu.readers().length === 0;
       yield* sleep('grace period', waitEvent(this.kernel, this.rcuWq, ready));
       const { owner, run } = this.callbacks[0]!;
       p.frames.push(`callback of ${owner.name}`);
@@ -256,6 +253,23 @@ export class ScenarioWorld implements World {
       yield { step: 'callback' };
     }
   }
+}
+
+const verbsKnown = new WeakMap<Scenario, ReadonlySet<string>>();
+
+/** Every verb that is used in a scenario, by whomever. */
+function verbsOf(scenario: Scenario): ReadonlySet<string> {
+  const known = verbsKnown.get(scenario);
+  if (known !== undefined) return known;
+  const code = Object.values(scenario.modules).flatMap(({ init = [], exit, functions = {} }) => [
+    ...init,
+    ...(exit ?? []),
+    ...Object.values(functions).flat(),
+  ]);
+  const all = [...Object.values(scenario.threads).flat(), ...code];
+  const verbs = new Set(all.map((op) => parts(op).verb));
+  verbsKnown.set(scenario, verbs);
+  return verbs;
 }
 
 function kernelOf(version: Version): Kernel {

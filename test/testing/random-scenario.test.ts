@@ -69,7 +69,38 @@ const scenarios: fc.Arbitrary<Scenario> = fc
     ),
   );
 
+/** Two owners that take their time, and one that needs both: what it has found before a wait decides how that ends. */
+const owners: fc.Arbitrary<Scenario> = fc
+  .record({
+    inits: fc.tuple(...[0, 1].map(() => fc.constantFrom(['yield'], ['sleep 10'], ['sleep 100'], ['return -5']))),
+    uses: fc.constantFrom(['a', 'b'], ['b', 'a']),
+    pauses: fc.tuple(...[0, 1, 2].map(() => fc.constantFrom([], ['sleep 50']))),
+    verb: fc.constantFrom('load', 'finit'),
+    order: fc.shuffledSubarray([0, 1, 2], { minLength: 3 }),
+  })
+  .map(({ inits, uses, pauses, verb, order }) => {
+    const loads = ['load A', 'load B', `${verb} top`].map((op, i) => [...pauses[i]!, op]);
+    const modules = {
+      A: { exports: ['a'], init: inits[0] },
+      B: { exports: ['b'], init: inits[1] },
+      top: { uses },
+    };
+    const threads = Object.fromEntries(order.map((i) => [`t${i}`, loads[i]!]));
+    return parseScenario(JSON.stringify({ modules, threads }));
+  });
+
 for (const version of versions) {
+  testProp(
+    `${version}: two slow owners: two schedules to one state go on in the same way`,
+    [owners],
+    (t, scenario) => {
+      const make = worldsOf(scenario, version);
+      for (const [one, other] of meetings(make, 60))
+        t.deepEqual(movesAndTexts(make, other), movesAndTexts(make, one), `${one.join()} and ${other.join()}`);
+    },
+    { numRuns: 6 },
+  );
+
   testProp(
     `${version}: nothing breaks`,
     [scenarios],

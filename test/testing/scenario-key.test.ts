@@ -1,5 +1,6 @@
 /** The text of a state: what has the same text goes on in the same way. On that rests all that the explorer leaves out. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import { parseScenario, worldsOf } from '../../testing/scenario.ts';
 import { meetings, movesAndTexts } from './meetings.ts';
@@ -19,4 +20,52 @@ for (const file of readdirSync(folder)) {
       t.true(compared > 0 || Object.keys(scenario.threads).length < 3);
     });
   }
+}
+
+/** What two states once shared a text in, and went on from otherwise. */
+const confused = {
+  'which symbol a load waits at, and whether one was missing before': {
+    modules: {
+      A: { exports: ['a'], init: ['yield'] },
+      B: { exports: ['b'], init: ['yield'] },
+      top: { uses: ['a', 'b'] },
+    },
+    threads: { t1: ['load B'], t2: ['load A'], t3: ['load top'] },
+  },
+  'what time it is, for code of modules': {
+    modules: { m: { init: ['sleep 5000'] }, n: { init: ['by 6000'] } },
+    threads: { a: ['load m', 'unload m'], b: ['load m', 'load m', 'unload m', 'load n'] },
+  },
+  'whom kthread_stop waits for': {
+    modules: {
+      m: {
+        init: ['register d', 'kthread_run f'],
+        exit: ['unregister d', 'kthread_stop f'],
+        functions: { d: ['kthread_run f'], f: ['yield', 'yield'] },
+      },
+    },
+    threads: { a: ['load m', 'unload m'], b: ['open-uncounted d', 'call d'] },
+  },
+  'whom free_module() waits for': {
+    modules: { m: { init: ['register hook'], exit: ['unregister hook'], functions: { hook: ['yield'] } } },
+    threads: { a: ['load m', 'unload m'], b: ['pass hook', 'pass hook'], c: ['pass hook'] },
+  },
+  'what of init is still there': {
+    modules: { m: { init: ['register hook', 'yield', 'unregister hook'], functions: { '__init hook': ['yield'] } } },
+    threads: { a: ['load m', 'unload m'], b: ['pass hook'], c: ['pass hook'] },
+  },
+};
+
+for (const [what, scenario] of Object.entries(confused)) {
+  test(`a state has in its text ${what}`, (t) => {
+    const make = worldsOf(parseScenario(JSON.stringify(scenario)), '7.2');
+    let compared = 0;
+    for (const [one, other] of meetings(make, 250)) {
+      const there = movesAndTexts(make, one);
+      if (!isDeepStrictEqual(movesAndTexts(make, other), there))
+        t.deepEqual(movesAndTexts(make, other), there, `${one.join()} and ${other.join()}`);
+      compared++;
+    }
+    t.true(compared > 30, `${compared}`);
+  });
 }

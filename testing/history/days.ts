@@ -30,6 +30,8 @@ export interface Rules {
   readonly listsLate?: true;
   /** Counters of each CPU, added up one after the other: gets less puts, or all puts before all gets. */
   readonly counts?: 'per CPU' | 'per CPU, puts first';
+  /** A module is freed without waiting for who reads: whoever unregisters must have done that. */
+  readonly freesAtOnce?: true;
   /** delete_module(): asks the module instead of a count; waits for the last reference, and is told of it or not. */
   readonly unloads?: 'asks can_unload' | 'waits' | 'waits untold' | 'wakes nobody';
   /** Calls of finit_module() that wait for the first one hear no signal; a file that cannot be read is never done with. */
@@ -47,14 +49,14 @@ const BEFORE_2_6 = ['rcu_barrier', 'wait_objects'];
 
 // biome-ignore format: a table
 export const days: Readonly<Record<Day, Rules>> = {
-  '2.2':            { base: '6.1', lacks: [...BEFORE_2_6, 'synchronize_rcu'], opening: 'inside' },
-  '2.4-can_unload': { base: '6.1', lacks: BEFORE_2_6, opening: 'nobody', unloads: 'asks can_unload' },
-  '2.4':            { base: '6.1', lacks: BEFORE_2_6 },
-  '2.5.48':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, locksInit: true, linksComing: 'yes',
+  '2.2':            { base: '6.1', freesAtOnce: true, lacks: [...BEFORE_2_6, 'synchronize_rcu'], opening: 'inside' },
+  '2.4-can_unload': { base: '6.1', freesAtOnce: true, lacks: BEFORE_2_6, opening: 'nobody', unloads: 'asks can_unload' },
+  '2.4':            { base: '6.1', freesAtOnce: true, lacks: BEFORE_2_6 },
+  '2.5.48':         { base: '6.1', freesAtOnce: true, lacks: BEFORE_2_6, locksLoads: true, locksInit: true, linksComing: 'yes',
                       entersLiveOnly: true },
-  '2.5.51':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, linksComing: 'yes' },
-  '2.5.52':         { base: '6.1', lacks: BEFORE_2_6, locksLoads: true, linksComing: 'no' },
-  '2.6.5':          { base: '6.1', lacks: ['rcu_barrier'], locksLoads: true, linksComing: 'no', unloads: 'waits untold' },
+  '2.5.51':         { base: '6.1', freesAtOnce: true, lacks: BEFORE_2_6, locksLoads: true, linksComing: 'yes' },
+  '2.5.52':         { base: '6.1', freesAtOnce: true, lacks: BEFORE_2_6, locksLoads: true, linksComing: 'no' },
+  '2.6.5':          { base: '6.1', freesAtOnce: true, lacks: ['rcu_barrier'], locksLoads: true, linksComing: 'no', unloads: 'waits untold' },
   '2.6.14':         { base: '6.1', lacks: ['rcu_barrier'], locksLoads: true, linksComing: 'no', unloads: 'waits' },
   '2.6.33':         { base: '6.1', locksLoads: true, linksComing: 'waits under module_mutex', unloads: 'waits', counts: 'per CPU' },
   '2.6.34':         { base: '6.1', locksLoads: true, linksComing: 'waits under module_mutex', unloads: 'waits',

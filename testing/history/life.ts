@@ -10,7 +10,7 @@ import type { Around, Life, LifeSteps } from '../life.ts';
 import type { Rules } from './days.ts';
 import { finitOnce } from './idempotent.ts';
 import { loadAsThen } from './load.ts';
-import { Past, unlocked } from './past.ts';
+import { asThen, Past, unlocked } from './past.ts';
 
 export function lifeOf(rules: Rules): Life {
   const pasts = new WeakMap<Kernel, Past>();
@@ -56,7 +56,7 @@ function* unload(kernel: Kernel, past: Past, name: string, around: Around): Life
     if (around.isOpen(m)) throw refuse('EBUSY', name, 'can_unload() says that it is in use');
     yield { step: 'can_unload' };
   }
-  const steps = deleteModule(kernel, name);
+  const steps = asThen(past.rules, deleteModule(kernel, name));
   for (let next = steps.next(); !next.done; ) {
     const wake = yield next.value;
     if (unloads === 'wakes nobody' && next.value.step === 'free_mod_mem') return undefined;
@@ -91,7 +91,8 @@ function* unloadWaiting(kernel: Kernel, past: Past, name: string): LifeSteps {
   for (let next = steps.next(); !next.done; ) next = steps.next(yield { ...next.value, module: m });
   yield { step: 'exit', module: m };
   kernel.notifiers.call('GOING', m);
-  for (const step of freeingModule(m)) yield { step, module: m };
+  const freeing = asThen(past.rules, freeingModule(m));
+  for (let next = freeing.next(); !next.done; ) next = freeing.next(yield { ...next.value, module: m });
   kernel.moduleWq.wakeAll();
   return undefined;
 }

@@ -17,7 +17,7 @@ import { validate } from '../../loader/validate.ts';
 import { SymbolVersions } from '../../loader/versions.ts';
 import { alone, PATIENCE, waitEvent, type Wake } from '../../loader/wait.ts';
 import type { LifeStep, LifeSteps } from '../life.ts';
-import { type Past, unlocked } from './past.ts';
+import { asThen, type Past, unlocked } from './past.ts';
 
 export function* loadAsThen(kernel: Kernel, past: Past, file: ModuleFile, options: LoadOptions): LifeSteps {
   const { rules } = past;
@@ -56,7 +56,7 @@ export function* loadAsThen(kernel: Kernel, past: Past, file: ModuleFile, option
   yield { step: 'complete_formation', load };
   if (rules.locksInit) past.locked = true;
   try {
-    const steps = doInitModule(load, m);
+    const steps = asThen(rules, doInitModule(load, m));
     for (let next = steps.next(); !next.done; ) next = steps.next(yield { ...next.value, load });
   } finally {
     if (rules.locksInit) {
@@ -98,7 +98,7 @@ function* linkSymbols(load: Loading, past: Past, m: Module): Generator<LifeStep,
       past.locked = linksComing === 'waits under module_mutex';
       const waits = waitEvent(kernel, kernel.moduleWq, ready, PATIENCE);
       for (let next = waits.next(); !next.done; )
-        next = waits.next(yield { step: 'use_module', load, wait: next.value });
+        next = waits.next(yield { step: 'use_module', load, wait: { ...next.value, at: () => name } });
       past.locked = false;
       past.unlocked.wakeAll();
     }

@@ -1,6 +1,7 @@
 /** The state of a kernel of history that today's have not. */
 import type { Kernel } from '../../loader/kernel.ts';
-import { waitEvent, WaitQueue } from '../../loader/wait.ts';
+import type { ThreadStep } from '../../loader/thread.ts';
+import { waitEvent, WaitQueue, type Wake } from '../../loader/wait.ts';
 import type { LifeSteps } from '../life.ts';
 import { Counts } from './counts.ts';
 import type { Rules } from './days.ts';
@@ -25,4 +26,15 @@ export function* unlocked(kernel: Kernel, past: Past): LifeSteps {
   for (let next = waits.next(); !next.done; )
     next = waits.next(yield { step: 'module_mutex', wait: { ...next.value, uninterruptible: true } });
   return undefined;
+}
+
+/** Steps of today; without the waiting for readers where that was not done. */
+export function* asThen<S extends ThreadStep>(
+  rules: Rules,
+  steps: Generator<S, unknown, Wake>,
+): Generator<S, void, Wake> {
+  for (let next = steps.next(); !next.done; ) {
+    const isLeftOut = rules.freesAtOnce === true && next.value.step === 'synchronize_rcu';
+    next = steps.next(isLeftOut ? undefined : yield next.value);
+  }
 }
