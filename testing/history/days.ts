@@ -40,7 +40,7 @@ export interface Rules {
 
 // biome-ignore format: oldest first
 export const dayNames = ['2.2', '2.4-can_unload', '2.4', '2.5.48', '2.5.51', '2.5.52', '2.6.5', '2.6.14', '2.6.33', '2.6.34',
-  '3.6', '5.2', '5.4', '6.0', '6.5-rc1', '6.10'] as const;
+  '3.6', '5.2', '5.4', '6.0', '6.5-merge', '6.10'] as const;
 
 /** A kernel of history, by the version that had what is told of. */
 export type Day = (typeof dayNames)[number];
@@ -65,7 +65,7 @@ export const days: Readonly<Record<Day, Rules>> = {
   '5.2':            { base: '6.1', namesakeAwaited: ['UNFORMED', 'COMING'] },
   '5.4':            { base: '6.1', namesakeAwaited: ['UNFORMED', 'COMING', 'GOING'], unloads: 'wakes nobody' },
   '6.0':            { base: '6.1', namesakeAwaited: ['UNFORMED', 'COMING', 'GOING'] },
-  '6.5-rc1':        { base: '6.12', idempotent: 'uninterruptible, left behind' },
+  '6.5-merge':      { base: '6.12', idempotent: 'uninterruptible, left behind' },
   '6.10':           { base: '6.12', idempotent: 'uninterruptible' },
 };
 

@@ -1,4 +1,7 @@
-/** finit_module() from 6.5-rc1 to 6.10: one does the work, and who comes meanwhile waits for it, whatever happens. */
+/**
+ * finit_module() from the merge window of 6.5 to 6.10: one does the work, and who comes meanwhile waits for it, whatever
+ * happens.
+ */
 import { LoadError } from '../../loader/errors.ts';
 import type { Idempotent, ModuleFile } from '../../loader/idempotent.ts';
 import type { Kernel } from '../../loader/kernel.ts';
