@@ -1,18 +1,22 @@
 /** `komulator explore`: every interleaving of a scenario's threads, and the shortest one that breaks something. */
 import { readFile } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import {
   type Exploration,
-  explore,
+  exploring,
+  type Limits,
   type Moment,
   type Move,
   replaySchedule,
   type Violation,
   violationAfter,
+  type World,
 } from '../loader/explore.ts';
 import { InputError } from '../loader/input-error.ts';
-import type { Version } from '../relocs/module-view.ts';
+import { type Version, versions } from '../relocs/module-view.ts';
 import { exploreRandomly, type RandomExploration } from '../testing/random-schedule.ts';
-import { type Day, parseScenario, type Scenario, worldsOf } from '../testing/scenario.ts';
+import { type Day, dayNames, parseScenario, type Scenario, worldsOf } from '../testing/scenario.ts';
+import { Interrupt } from './check/interrupt.ts';
 import { fileError } from './file-error.ts';
 import { type Exit, exit, type Io, toJson } from './io.ts';
 import { positive, whole } from './port/open.ts';
@@ -34,21 +38,57 @@ export async function exploreScenario(file: string, options: ExploreOptions, io:
   const followed = options.schedule === undefined ? undefined : await scheduleOf(options.schedule);
   const version = options.kernel ?? followed?.kernel ?? scenario.kernel ?? '7.2';
   const make = worldsOf(scenario, version);
+  if (options.schedule !== undefined)
+    for (const option of ['random', 'states'] as const)
+      if (options[option] !== undefined)
+        throw new UsageError(`--schedule follows one schedule; --${option} does not go with it`);
   for (const option of ['runs', 'seed', 'path'] as const)
     if (options[option] !== undefined && options.random !== true)
       throw new UsageError(`--${option} goes with --random`);
-  if (followed !== undefined) return follow(make, followed.schedule, options, io);
+  if (followed !== undefined)
+    return follow(make, followed.schedule, { title: scenario.title, kernel: version }, options, io);
 
   if (options.random === true) return tryAtRandom(scenario, version, options, io);
   const states = options.states === undefined ? undefined : Number(options.states);
   if (states !== undefined && !(Number.isInteger(states) && states > 0))
     throw new UsageError('--states is a number above 0');
-  const found = explore(make, states === undefined ? {} : { states });
+  const { found, interrupted } = await exploreAll(make, states === undefined ? {} : { states }, io);
   if (options.json === true)
     io.print(toJson({ title: scenario.title, kernel: version, ...found, schedules: String(found.schedules) }));
   else tell(scenario, version, found, io);
+  if (interrupted) return exit.interrupted;
   return found.violation !== undefined || !found.exhausted ? exit.findings : exit.well;
 }
+
+/** Milliseconds between two words about how far it has come. */
+const SILENCE = 200;
+
+/** SIGINT ends it with what was seen. */
+async function exploreAll(
+  make: () => World,
+  limits: Limits,
+  io: Io,
+): Promise<{ found: Exploration; interrupted: boolean }> {
+  const interrupt = new Interrupt(() => undefined);
+  const steps = exploring(make, limits);
+  let told = performance.now();
+  try {
+    for (let next = steps.next(); ; next = steps.next()) {
+      if (next.done) return { found: next.value, interrupted: false };
+      if (performance.now() - told < SILENCE) continue;
+      io.progress(progressOf(next.value));
+      // A signal can only be heard now.
+      await setImmediate();
+      if (interrupt.happened) return { found: next.value.stop('it was interrupted'), interrupted: true };
+      told = performance.now();
+    }
+  } finally {
+    interrupt.close();
+    io.progress();
+  }
+}
+
+const progressOf = ({ states, moves }: { states: number; moves: number }): string => `${states} states, ${moves} moves`;
 
 /** Exit 0 says here that nothing was found, not that nothing is there. */
 function tryAtRandom(scenario: Scenario, version: Version | Day, options: ExploreOptions, io: Io): Exit {
@@ -58,11 +98,18 @@ function tryAtRandom(scenario: Scenario, version: Version | Day, options: Explor
   if (path !== undefined && seed === undefined) throw new UsageError('--path goes with the --seed it was found under');
   if (path !== undefined && !/^\d+(:\d+)*$/.test(path))
     throw new UsageError(`--path ${path}: is no path such as 17:0:3`);
+  let told = performance.now();
   const found = exploreRandomly(worldsOf(scenario, version), {
+    onMove(soFar) {
+      if (performance.now() - told < SILENCE) return;
+      told = performance.now();
+      io.progress(progressOf(soFar));
+    },
     runs: positive('--runs', options.runs, 1000),
     ...(seed === undefined ? {} : { seed }),
     ...(path === undefined ? {} : { path }),
   });
+  io.progress();
   if (options.json === true)
     io.print(toJson({ title: scenario.title, kernel: version, ...found, schedules: String(found.schedules) }));
   else tellRandom(scenario, version, found, io);
@@ -71,18 +118,29 @@ function tryAtRandom(scenario: Scenario, version: Version | Day, options: Explor
 
 /** Moves, or the file that --json has given, with the kernel that it was found on. */
 async function scheduleOf(given: string): Promise<{ schedule: readonly Move[]; kernel?: Version | Day }> {
+  if (given === '') throw new UsageError('--schedule is empty: names of threads, or a file that --json gave');
   if (!given.endsWith('.json')) return { schedule: given.split(',') };
-  const text = await textOf(given);
-  try {
-    const json = JSON.parse(text) as { kernel?: Version | Day; schedule?: Move[]; violation?: { schedule: Move[] } };
-    const schedule = json.violation?.schedule ?? json.schedule;
-    if (Array.isArray(schedule) && schedule.every((move) => typeof move === 'string'))
-      return { schedule, ...(json.kernel === undefined ? {} : { kernel: json.kernel }) };
-  } catch {
-    // It is said below.
-  }
-  throw new InputError(`${given}: holds no schedule; explore --json writes one where something breaks`);
+  const { kernel, schedule, violation } = record(parsed(await textOf(given)));
+  const moves = violation === undefined ? schedule : record(violation)['schedule'];
+  if (!Array.isArray(moves) || moves.length === 0 || !moves.every((move) => typeof move === 'string'))
+    throw new InputError(`${given}: holds no schedule; explore --json writes one where something breaks`);
+  if (kernel === undefined) return { schedule: moves };
+  const known = [...versions, ...dayNames].find((one) => one === kernel);
+  if (known === undefined) throw new InputError(`${given}: there is no kernel ${JSON.stringify(kernel)}`);
+  return { schedule: moves, kernel: known };
 }
+
+/** What a JSON text says; of one that is none, nothing. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const record = (json: unknown): Readonly<Record<string, unknown>> =>
+  typeof json === 'object' && json !== null ? { ...json } : {};
 
 async function textOf(file: string): Promise<string> {
   try {
@@ -102,7 +160,13 @@ async function read(file: string): Promise<Scenario> {
   }
 }
 
-function follow(make: ReturnType<typeof worldsOf>, schedule: readonly Move[], { json }: ExploreOptions, io: Io): Exit {
+function follow(
+  make: () => World,
+  schedule: readonly Move[],
+  of: { readonly title: string; readonly kernel: Version | Day },
+  { json }: ExploreOptions,
+  io: Io,
+): Exit {
   let timeline: Moment[];
   let violation: Violation | undefined;
   try {
@@ -111,12 +175,15 @@ function follow(make: ReturnType<typeof worldsOf>, schedule: readonly Move[], { 
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
-  if (json === true) io.print(toJson({ schedule, timeline, ...(violation === undefined ? {} : { violation }) }));
+  if (json === true) io.print(toJson({ ...of, schedule, timeline, ...(violation === undefined ? {} : { violation }) }));
   else {
+    io.print(`${of.title} (${of.kernel})`);
+    io.print(violation === undefined ? io.paint('green', 'nothing has broken') : io.paint('red', violation.what));
+    io.print('');
     lines(timeline, io);
     if (violation !== undefined) stacks(violation, io);
   }
-  return exit.well;
+  return violation === undefined ? exit.well : exit.findings;
 }
 
 function tell({ title }: Scenario, version: Version | Day, found: Exploration, io: Io): void {
@@ -135,7 +202,8 @@ function tell({ title }: Scenario, version: Version | Day, found: Exploration, i
   lines(found.violation.timeline, io);
   stacks(found.violation, io);
   io.print('');
-  io.print(`found among ${seen}; no shorter schedule breaks it`);
+  // Of schedules only beginnings are known.
+  io.print(`found among ${found.states} states and ${found.moves} moves; no shorter schedule breaks it`);
   io.print(`again: --schedule ${found.violation.schedule.join(',')}`);
 }
 
@@ -143,7 +211,8 @@ function tellRandom({ title }: Scenario, version: Version | Day, found: RandomEx
   io.print(`${title} (${version})`);
   const seen = `${found.schedules} random schedules (seed ${found.seed}), ${found.states} states, ${found.moves} moves`;
   if (found.violation === undefined) {
-    io.print(`nothing has broken in ${seen}; that is no proof`);
+    const cut = found.cut === 0 ? '' : `, ${found.cut} of them cut off before all threads had ended`;
+    io.print(`nothing has broken in ${seen}${cut}; that is no proof`);
     return;
   }
   io.print(io.paint('red', found.violation.what));

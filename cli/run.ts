@@ -175,7 +175,7 @@ Example:
 
   subcommand(top, 'explore')
     .description("every interleaving of a scenario's threads, and the shortest one that breaks something")
-    .argument('<scenario.json>', 'modules and threads, and what they do (docs/history.md)')
+    .argument('<scenario.json>', 'modules and threads, and what they do (docs/scenarios.md)')
     .addOption(
       new Option('--kernel <version>', "default, the scenario's own, or the newest").choices([
         ...versions,

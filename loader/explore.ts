@@ -59,10 +59,27 @@ export interface Limits {
 const KEPT = 4096;
 
 /** Explores all schedules of the world that `make` makes. */
-export function explore(
+export function explore(make: () => World, limits: Limits = {}): Exploration {
+  const steps = exploring(make, limits);
+  for (;;) {
+    const next = steps.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** How far an exploration has come. */
+export interface SoFar {
+  readonly states: number;
+  readonly moves: number;
+  /** What is known, when it is not gone on with because of `why`. */
+  stop(why: string): Exploration;
+}
+
+/** explore(), which lets others do something between two states. */
+export function* exploring(
   make: () => World,
   { states: most = 100_000, length = 1000, prune = true }: Limits = {},
-): Exploration {
+): Generator<SoFar, Exploration> {
   const start = make();
   const root = new Node([], start, start);
   const seen = new Map<string, Node>([[start.key(), root]]);
@@ -80,6 +97,7 @@ export function explore(
     done(false, { violation: showViolation(make, what, schedule) });
 
   for (const node of queue) {
+    yield { states: seen.size, moves, stop: (stopped) => done(false, { stopped }) };
     let here = node.world;
     if (here !== undefined) kept--;
     node.world = undefined;

@@ -6,6 +6,7 @@ export { type CheckId, type Errno, errnos, insmodError, LoadError, strerror } fr
 export {
   type Exploration,
   explore,
+  exploring,
   type Footprint,
   type Moment,
   type Move,

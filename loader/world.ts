@@ -103,9 +103,14 @@ export function replaySchedule(make: () => World, schedule: readonly Move[]): Mo
   return schedule.map((move) => {
     const thread = applyMove(world, move);
     const modules = world.kernel.modules.map((m) => `${m.name} ${m.state} ${m.refcount}`);
-    return { thread: thread.name, step: thread.outcome === undefined ? thread.step : 'ends', modules };
+    return { thread: thread.name, step: stepOf(thread), modules };
   });
 }
+
+const stepOf = ({ step, outcome }: Thread): string => {
+  if (outcome === undefined) return step;
+  return 'value' in outcome ? 'ends' : 'dies';
+};
 
 /** A world after some moves. */
 export function runSchedule(make: () => World, schedule: readonly Move[]): World {
@@ -156,7 +161,11 @@ export function deadlockOf({ threads, daemons }: World): string | undefined {
 export function violationOf(world: World): string | undefined {
   for (const { name, step, outcome } of world.threads) {
     if (outcome === undefined || 'value' in outcome) continue;
-    return `${name}, after ${step}: ${outcome.error instanceof Error ? outcome.error.message : String(outcome.error)}`;
+    // The world may know better where that was.
+    return (
+      world.violation() ??
+      `${name}, after ${step}: ${outcome.error instanceof Error ? outcome.error.message : String(outcome.error)}`
+    );
   }
   return loaderViolation(world.kernel) ?? world.violation() ?? lostWakeUp(world);
 }

@@ -34,6 +34,8 @@ export class Player {
   /** What an operation has in hand between two steps, beside what can be seen; functions tell what it is now. */
   inHand: readonly (string | (() => string))[] = [];
   isSpawned = false;
+  /** Started by kthread_run or async_schedule. */
+  isThread = false;
   isOver = false;
   /** Number of the operation it is at, or comes to next. */
   private at = 0;

@@ -24,11 +24,15 @@ export interface RandomLimits {
   readonly length?: number;
   /** With the seed it was found under: only the schedule that was found, as it was shrunk. */
   readonly path?: string;
+  /** Told after each move. */
+  readonly onMove?: (soFar: { readonly states: number; readonly moves: number }) => void;
 }
 
 /** As of explore(); `schedules` are those that were tried, and `states` those that they came by. */
 export interface RandomExploration extends Exploration {
   readonly seed: number;
+  /** Schedules that ended before their threads did. */
+  readonly cut: number;
   /** Set with a violation: where fast-check finds it again. */
   readonly path?: string;
 }
@@ -36,13 +40,15 @@ export interface RandomExploration extends Exploration {
 /** Tries random schedules of the world that `make` makes, until one breaks something or `runs` have been tried. */
 export function exploreRandomly(
   make: () => World,
-  { seed, runs = 1000, length = 1000, path }: RandomLimits = {},
+  { seed, runs = 1000, length = 1000, path, onMove }: RandomLimits = {},
 ): RandomExploration {
   const seen = new Set<string>();
   let moves = 0;
+  let cut = 0;
   const keep = (world: World): void => {
     moves++;
     seen.add(world.key());
+    onMove?.({ states: seen.size, moves });
   };
   const {
     failed,
@@ -51,14 +57,18 @@ export function exploreRandomly(
     numRuns,
     seed: used,
   } = fc.check(
-    fc.property(choices(length), (chosen) => follow(make, chosen, keep).what === undefined),
+    fc.property(choices(length), (chosen) => {
+      const { what, isCut } = follow(make, chosen, keep);
+      if (isCut) cut++;
+      return what === undefined;
+    }),
     {
       numRuns: runs,
       ...(seed === undefined ? {} : { seed }),
       ...(path === undefined ? {} : { path, endOnFailure: true }),
     },
   );
-  const found = { states: seen.size, moves, schedules: BigInt(numRuns), exhausted: false, seed: used };
+  const found = { states: seen.size, moves, schedules: BigInt(numRuns), exhausted: false, seed: used, cut };
   if (!failed) return found;
   const { what, schedule } = follow(make, counterexample![0]);
   // The world itself could not be made or moved, and now as little as then: follow() has thrown.
@@ -78,12 +88,12 @@ function follow(
   make: () => World,
   chosen: readonly number[],
   keep: (world: World) => void = () => undefined,
-): { readonly what: string | undefined; readonly schedule: readonly Move[] } {
+): { readonly what: string | undefined; readonly schedule: readonly Move[]; readonly isCut: boolean } {
   const world = make();
   const schedule: Move[] = [];
   for (const choice of chosen) {
     const possible = movesOf(world);
-    if (possible.length === 0) return { what: deadlockOf(world), schedule };
+    if (possible.length === 0) return { what: deadlockOf(world), schedule, isCut: false };
     // 0, which everything is shrunk to, is who went last.
     const last = possible.indexOf(schedule.at(-1) ?? '');
     const move = possible[(Math.max(last, 0) + choice) % possible.length]!;
@@ -91,7 +101,8 @@ function follow(
     applyMove(world, move);
     keep(world);
     const what = violationOf(world);
-    if (what !== undefined) return { what, schedule };
+    if (what !== undefined) return { what, schedule, isCut: false };
   }
-  return { what: undefined, schedule };
+  const ended = movesOf(world).length === 0;
+  return { what: ended ? deadlockOf(world) : undefined, schedule, isCut: !ended };
 }

@@ -2,6 +2,7 @@
  * Scenarios of the life of modules, as data: what the modules' code and some threads do, in a word and a name each.
  * Before any of them `must`: then it is a violation when it fails.
  */
+import { errnos } from '../loader/errors.ts';
 import { InputError } from '../loader/input-error.ts';
 import { type Version, versions } from '../relocs/module-view.ts';
 import { type Day, dayNames, isDay } from './history/days.ts';
@@ -140,16 +141,24 @@ function kernelOf(kernel: unknown): Version | Day {
 function moduleOf(name: string, json: unknown): ScenarioModule {
   const { exports, uses, alias, init, exit, functions, async_probe, file, ...rest } = record(json, `module ${name}`);
   const [unknown] = Object.keys(rest);
+  if (!/^[!-~]{1,55}$/.test(name))
+    throw new InputError(`"${name}" is no name of a module: 1 to 55 characters, no blanks`);
   if (unknown !== undefined) throw new InputError(`module ${name}: there is no "${unknown}"`);
   if (async_probe !== undefined && typeof async_probe !== 'boolean')
     throw new InputError(`"async_probe" of module ${name} is true or false`);
   if (file !== undefined && file !== 'empty') throw new InputError(`"file" of module ${name} can only be "empty"`);
   const list = (what: unknown, key: string): readonly string[] =>
     what === undefined ? [] : strings(what, `"${key}" of module ${name}`);
+  const symbols = (what: unknown, key: string): readonly string[] => {
+    const all = list(what, key);
+    const bad = all.find((symbol) => !/^[!-~]+$/.test(symbol));
+    if (bad !== undefined) throw new InputError(`"${key}" of module ${name}: "${bad}" is no symbol`);
+    return all;
+  };
   const code = Object.entries(functions === undefined ? {} : record(functions, `"functions" of module ${name}`));
   return {
-    exports: list(exports, 'exports'),
-    uses: list(uses, 'uses'),
+    exports: symbols(exports, 'exports'),
+    uses: symbols(uses, 'uses'),
     alias: list(alias, 'alias'),
     init: list(init, 'init'),
     exit: exit === null ? null : list(exit, 'exit'),
@@ -175,17 +184,31 @@ function checkOp(op: string, by: 'threads' | 'code', where: string, scenario: Sc
   if (!fits && !(optional && args.length === 0))
     throw new InputError(`${where}: "${op}": ${of === 'nothing' ? 'nothing' : 'one name'} follows ${verb}`);
   if (of === 'a number' && !/^-?\d+$/.test(name)) throw new InputError(`${where}: "${op}": not a number`);
-  if (of === 'a module' && scenario.modules[name] === undefined)
+  if (of === 'a number') checkNumber(op, verb, Number(name), where);
+  if (of === 'a module' && !Object.hasOwn(scenario.modules, name))
     throw new InputError(`${where}: "${op}": the scenario has no module ${name}`);
-  if (of === 'a thread' && scenario.threads[name] === undefined)
+  if (of === 'a thread' && !Object.hasOwn(scenario.threads, name))
     throw new InputError(`${where}: "${op}": the scenario has no thread ${name}`);
   if (of === 'a function' && name !== '' && m !== undefined && functionOf(m, name) === undefined)
     throw new InputError(`${where}: "${op}": the module has no function ${name}`);
 }
 
+/** Times and CPUs count from 0; init returns an errno that there is, 0, or what the loader finds suspicious. */
+function checkNumber(op: string, verb: string, n: number, where: string): void {
+  if (verb !== 'return') {
+    if (n < 0 || !Number.isSafeInteger(n)) throw new InputError(`${where}: "${op}": ${verb} takes a number from 0 on`);
+    return;
+  }
+  const isErrno = Object.values<number>(errnos).includes(-n);
+  if (n > 0x7fff_ffff || (n < 0 && !isErrno))
+    throw new InputError(`${where}: "${op}": init returns 0, a positive number or a negative errno`);
+}
+
 /** A function's operations, and whether it lies in the init section. */
 export function functionOf(m: ScenarioModule, name: string): { ops: readonly string[]; init: boolean } | undefined {
-  const [ops, init] = [m.functions?.[name], m.functions?.[`__init ${name}`]];
+  const own = (key: string): readonly string[] | undefined =>
+    m.functions && Object.hasOwn(m.functions, key) ? m.functions[key] : undefined;
+  const [ops, init] = [own(name), own(`__init ${name}`)];
   if (ops !== undefined) return { ops, init: false };
   return init === undefined ? undefined : { ops: init, init: true };
 }

@@ -97,9 +97,15 @@ function* kthreadStop({ world, p, m }: Doer, name: string): Steps {
   return undefined;
 }
 
+/** Threads that code of modules has started and that run at once: a scenario with more has no end. */
+const MOST_THREADS = 8;
+
 /** Runs a function of the module in a thread of its own. */
 function spawn({ world, m }: Doer, name: string, function_: string, after: () => void = () => undefined): void {
   const owner = m!;
+  const running = world.players.filter((p) => p.isThread && !p.isOver).length;
+  if (running >= MOST_THREADS)
+    throw new Error(`${MOST_THREADS} threads of modules run already: is there an end to them?`);
   const player = world.start(name, function* (self) {
     self.begin(0);
     self.verbs.push('kthread_run');
@@ -107,6 +113,7 @@ function spawn({ world, m }: Doer, name: string, function_: string, after: () =>
     after();
   });
   player.isSpawned = true;
+  player.isThread = true;
 }
 
 export const doing: Readonly<Record<string, Doing>> = {

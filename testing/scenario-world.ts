@@ -210,6 +210,11 @@ export class ScenarioWorld implements World {
       const said = typeof done === 'object' ? yield* done : done;
       if (must && said !== undefined) this.sanitizer.wrong(`${p.name}: ${op}: ${said}`);
       return said;
+    } catch (error) {
+      // Frames are only there until it has passed them.
+      const where = m === undefined ? op : p.frames.at(-2);
+      this.sanitizer.wrong(`${p.name}: ${where} throws: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
     } finally {
       p.frames.pop();
       p.verbs.pop();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { run } from '../../cli/run.ts';
 import { komulator } from './captured.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'komulator-explore-'));
@@ -20,8 +21,8 @@ test('a scenario that breaks: what, the timeline, and the schedule', async (t) =
   t.regex(out, /^ {2}admin {2}do_init_module +filter LIVE 0$/m);
   const schedule = /^again: --schedule (\S+)$/m.exec(out)?.[1] ?? '';
   const again = await komulator('explore', scenario('rcu-callback'), '--schedule', schedule);
-  t.is(again.code, 0);
-  t.true(out.includes(again.out));
+  t.is(again.code, 1);
+  t.true(out.startsWith(again.out));
   const short = await komulator('explore', scenario('rcu-callback'), '--schedule', 'admin,admin', '--json');
   t.deepEqual((JSON.parse(short.out) as { timeline: unknown }).timeline, [
     { thread: 'admin', step: 'early_mod_check', modules: [] },
@@ -47,9 +48,9 @@ test('too large for the states allowed: says so, and is no success', async (t) =
   t.regex(out, /nothing has broken in 50 states, .*, and there is more: there are more than 50 states/);
 });
 
-const written = (name: string, scenario: object): string => {
+const written = (name: string, content: object): string => {
   const file = join(dir, name);
-  writeFileSync(file, JSON.stringify(scenario));
+  writeFileSync(file, JSON.stringify(content));
   return file;
 };
 
@@ -61,8 +62,10 @@ test('a behaviour that throws: who, where, why, and what was seen so far', async
   });
   const { code, out, err } = await komulator('explore', file);
   t.deepEqual([code, err], [1, '']);
-  t.regex(out, /^It throws \(7\.2\)\na, after init: yield: oops\n/);
-  t.regex(out, /\nfound among \d+ states, \d+ schedules, \d+ moves; no shorter schedule breaks it\n/);
+  t.regex(out, /^It throws \(7\.2\)\na: m\.init throws: oops\n/);
+  t.regex(out, /^ {2}a {2}dies +m COMING 1$/m);
+  t.true(out.includes('\nthere:\n  m: throw oops\n  m.init\n  init_module\n  load m\n  a\n'));
+  t.regex(out, /\nfound among \d+ states and \d+ moves; no shorter schedule breaks it\n/);
 });
 
 test('an endless behaviour: whose it is, and what was seen so far', async (t) => {
@@ -90,8 +93,9 @@ test('what --json gave can be followed again, on the kernel it was found on', as
   const found = JSON.parse(out) as { kernel: string; violation: { timeline: unknown; what: string; stacks: unknown } };
   t.is(found.kernel, '3.6');
   const again = await komulator('explore', scenario('already-loaded'), '--schedule', file, '--json');
-  t.is(again.code, 0);
-  const followed = JSON.parse(again.out) as typeof found & { timeline: unknown };
+  t.is(again.code, 1);
+  const followed = JSON.parse(again.out) as typeof found & { title: string; timeline: unknown };
+  t.deepEqual([followed.kernel, followed.title === ''], ['3.6', false]);
   t.deepEqual(followed.timeline, found.violation.timeline);
   t.deepEqual([followed.violation.what, followed.violation.stacks], [found.violation.what, found.violation.stacks]);
   const none = join(dir, 'none-in-it.json');
@@ -121,9 +125,38 @@ test('wrong use', async (t) => {
     [[join(dir, 'none.json')], /none\.json.*no such file/],
     [[scenario('open'), '--states', '0'], /--states is a number above 0/],
     [[scenario('open'), '--schedule', 'nobody'], /nobody cannot go on/],
+    [[scenario('open'), '--schedule', ''], /--schedule is empty/],
+    [[scenario('open'), '--schedule', 'a', '--random'], /--random does not go with it/],
+    [[scenario('open'), '--schedule', 'a', '--states', '5'], /--states does not go with it/],
+    [
+      [scenario('open'), '--schedule', written('old.json', { kernel: '9.9', schedule: ['a'] })],
+      /there is no kernel "9\.9"/,
+    ],
   ] as const) {
     const { code, err } = await komulator('explore', ...args);
     t.is(code, 2);
     t.regex(err, message);
   }
+});
+
+test.serial('it tells how far it has come, and Ctrl-C ends it with what was seen: exit 130', async (t) => {
+  const out: string[] = [];
+  const words: string[] = [];
+  const code = await run(['explore', scenario('three-by-three')], {
+    print: (line) => out.push(line),
+    complain: (line) => t.fail(line),
+    progress(said) {
+      if (said === undefined) return;
+      words.push(said);
+      process.emit('SIGINT');
+    },
+    paint: (_, text) => text,
+    paintError: (_, text) => text,
+  });
+  t.is(code, 130);
+  t.is(words.length, 1);
+  t.regex(words[0]!, /^\d+ states, \d+ moves$/);
+  const [states] = /^\d+/.exec(words[0]!)!;
+  t.regex(out[1]!, new RegExp(`^nothing has broken in ${states} states, .* and there is more: it was interrupted$`));
+  t.is(process.listenerCount('SIGINT'), 0);
 });

@@ -364,9 +364,24 @@ test('the clock goes on when nobody can; whose time has come may go on in any or
 
 // Behaviour that is none.
 
-test('code that throws: who, after what, and why', (t) => {
+test('code that throws: who, in which function, and why', (t) => {
   const found = all({ modules: { m: { init: ['yield', 'throw oops'] } }, threads: { a: ['load m'] } });
-  t.is(found.violation?.what, 'a, after init: yield: oops');
+  t.is(found.violation?.what, 'a: m.init throws: oops');
+  t.deepEqual(stacksOf(found), { there: ['m: throw oops', 'm.init', 'init_module', 'load m', 'a'] });
+  t.is(found.violation?.timeline.at(-1)?.step, 'dies');
+  const device = all({
+    modules: { m: { init: ['register d'], functions: { d: ['throw oops'] } } },
+    threads: { a: ['load m', 'open d', 'call d'] },
+  });
+  t.is(device.violation?.what, 'a: m.d throws: oops');
+});
+
+test('threads that start threads without end', (t) => {
+  const found = all({
+    modules: { m: { init: ['kthread_run f'], functions: { f: ['kthread_run f'] } } },
+    threads: { a: ['load m'] },
+  });
+  t.is(found.violation?.what, 'm/f8: m.f throws: 8 threads of modules run already: is there an end to them?');
 });
 
 test('code that never ends: by whom the limit was reached, and what was seen until then', (t) => {

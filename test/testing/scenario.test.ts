@@ -29,9 +29,29 @@ for (const [text, message] of [
   ['{"modules":{},"threads":{"a":["must fly"]}}', /"fly" is none of/],
   ['{"modules":{},"threads":{"a":["must yield now"]}}', /nothing follows yield/],
   ['{"modules":{},"threads":{"a/b":[]}}', /can be called a\/b/],
+  ['{"modules":{},"threads":{"a":["load toString"]}}', /no module toString/],
+  ['{"modules":{},"threads":{"a":["kill toString"]}}', /no thread toString/],
+  ['{"modules":{},"threads":{"a":["toString m"]}}', /"toString" is none of load/],
+  ['{"modules":{"m":{"init":["call_rcu toString"]}},"threads":{"a":[]}}', /no function toString/],
+  ['{"modules":{"":{}},"threads":{"a":[]}}', /"" is no name of a module/],
+  [`{"modules":{"${'m'.repeat(56)}":{}},"threads":{"a":[]}}`, /"m+" is no name of a module/],
+  ['{"modules":{"a b":{}},"threads":{"a":[]}}', /"a b" is no name of a module/],
+  ['{"modules":{"m":{"exports":["a b"]}},"threads":{"a":[]}}', /"exports" of module m: "a b" is no symbol/],
+  ['{"modules":{"m":{"uses":[""]}},"threads":{"a":[]}}', /"uses" of module m: "" is no symbol/],
+  ['{"modules":{},"threads":{"a":["sleep -5"]}}', /"sleep -5": sleep takes a number from 0 on/],
+  ['{"modules":{},"threads":{"a":["by -1"]}}', /by takes a number from 0 on/],
+  ['{"modules":{},"threads":{"a":["cpu -1"]}}', /cpu takes a number from 0 on/],
+  ['{"modules":{"m":{"init":["return -99999"]}},"threads":{"a":[]}}', /"return -99999": init returns 0, a positive/],
+  ['{"modules":{"m":{"init":["return 2147483648"]}},"threads":{"a":[]}}', /init returns 0, a positive number/],
   ['{"title":1,"modules":{},"threads":{"a":[]}}', /is a text/],
 ] as const) {
   test(`no scenario: ${text}`, (t) => {
     t.throws(() => parseScenario(text), { instanceOf: InputError, message });
   });
 }
+
+test('both ends of what can be said', (t) => {
+  const modules = { ['m'.repeat(55)]: { init: ['return -12'] }, n: { init: ['return 2147483647'] } };
+  const threads = { a: ['sleep 0', 'by 0', `load ${'m'.repeat(55)}`] };
+  t.notThrows(() => parseScenario(JSON.stringify({ modules, threads })));
+});
