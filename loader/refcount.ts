@@ -55,7 +55,9 @@ export function strongTryModuleGet(m: Module | undefined): Errno | undefined {
 }
 
 /**
- * try_release_module_ref(): drops the base. True: nobody else held a reference, and nobody can get one any more.
+ * try_release_module_ref(): drops the base. True: nobody else held a reference, and nobody can get one any more. One step
+ * here; the kernel takes the base and, if that was not all, gives it back unless the count has become 0 meanwhile. Who puts
+ * between the two might as well have put before.
  *
  * @throws Refusal BUG: the base was dropped before
  */

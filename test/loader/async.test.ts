@@ -24,6 +24,7 @@ for (const version of versions) {
     t.is(load.step, 'async_synchronize_full');
     const [m] = k.modules;
     t.deepEqual([m!.state, m!.refcount], ['LIVE', 1]);
+    t.deepEqual(k.uevents, ['add@/module/minimal'], 'udev hears of it before that');
     t.throws(() => rmmod(k, m!.name), { message: /EAGAIN/ });
     k.async.end();
     t.deepEqual(runTogether(k, [load]), []);
@@ -37,12 +38,14 @@ for (const version of versions) {
     const unload = new Thread('unload', deleteModule(k, m.name));
     t.deepEqual(runTogether(k, [unload]), [unload]);
     t.deepEqual([unload.step, m.state], ['async_synchronize_full', 'GOING']);
+    t.is(k.lastUnloadedModule, undefined, 'that is noted after it');
     t.true(Object.keys(m.memory).length > 0, 'its code is still there');
     unload.signalled = true;
     t.false(unload.isRunnable, 'no signal ends that');
     k.async.end();
     t.deepEqual(runTogether(k, [unload]), []);
     t.deepEqual(k.modules, []);
+    t.is(k.lastUnloadedModule?.name, m.name);
   });
 
   test(`${version}: an init that fails waits for nobody`, (t) => {

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { ko } from '../../fixtures/build.ts';
 import { errnos, type Errno } from '../../loader/errors.ts';
-import { insmod } from '../../loader/load.ts';
+import { insmod, loadModule, type Step } from '../../loader/load.ts';
 import type { Behaviour, Module, State } from '../../loader/module.ts';
 import { NOTIFY_OK, type NotifierBlock } from '../../loader/notifier.ts';
 import { moduleGet, modulePut } from '../../loader/refcount.ts';
@@ -127,6 +127,21 @@ for (const version of versions) {
     t.throws(() => insmod(k, moduleFor(version), { behaviour: { init } }), { message: /^EIO/ });
     t.deepEqual(counts, ['COMING COMING 1', 'got COMING 2', 'put COMING 1', 'GOING GOING 0']);
     t.deepEqual([self!.refcount, self!.warnings], [0, []]);
+  });
+
+  test(`${version}: after a failing init: GOING first, then the reference goes, and then clients hear of it`, (t) => {
+    const k = kernelOf(version);
+    let told = false;
+    k.notifiers.register({ name: 'listener', call: (event) => ((told ||= event === 'GOING'), NOTIFY_OK) });
+    const load = loadModule(k, moduleFor(version), { behaviour: { init: () => -errnos.EIO } });
+    let [step, m]: [string, Module | undefined] = ['', undefined];
+    while (step !== 'module_state_going') {
+      const { step: own, load: of } = load.next().value as Step;
+      [step, m] = [own, of.module];
+    }
+    t.deepEqual([m!.state, m!.refcount, told], ['GOING', 1, false]);
+    t.is((load.next().value as Step).step, 'mod_sysfs_teardown');
+    t.deepEqual([m!.state, m!.refcount, told], ['GOING', 0, true]);
   });
 
   test(`${version}: init memory is given back, and can still be looked at`, (t) => {

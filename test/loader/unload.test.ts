@@ -5,6 +5,7 @@ import { type CheckId, type Errno, LoadError } from '../../loader/errors.ts';
 import type { Kernel } from '../../loader/kernel.ts';
 import { insmod, loadModule } from '../../loader/load.ts';
 import type { Behaviour, Module } from '../../loader/module.ts';
+import { NOTIFY_OK } from '../../loader/notifier.ts';
 import { modulePut, tryModuleGet } from '../../loader/refcount.ts';
 import { deleteModule, O_NONBLOCK, O_TRUNC, rmmod, type UnloadOptions } from '../../loader/unload.ts';
 import type { Version } from '../../relocs/module-view.ts';
@@ -96,7 +97,7 @@ for (const version of versions) {
     t.is(load(k).state, 'LIVE');
   });
 
-  test(`${version}: U06 used by another module, which no force helps against, and before U07`, (t) => {
+  test(`${version}: U06 used by another module, which no force helps against`, (t) => {
     const k = kernel(FORCE);
     insmod(k, lib(version), { behaviour: plain });
     insmod(k, user(version), { behaviour: plain });
@@ -107,6 +108,37 @@ for (const version of versions) {
     t.is(k.findModule('lib')?.refcount, 0);
     rmmod(k, 'lib');
     t.deepEqual(k.modules, []);
+  });
+
+  test(`${version}: a module that is used and not LIVE: U06 comes before U07`, (t) => {
+    const k = kernel();
+    const owner = insmod(k, lib(version), { behaviour: plain });
+    insmod(k, user(version), { behaviour: plain });
+    for (const state of ['COMING', 'GOING'] as const) {
+      owner.state = state;
+      refused(t, k, 'lib', 'EAGAIN', 'U06');
+    }
+  });
+
+  test(`${version}: a module without exit that is held: U08 comes before U09, and force has a say in both`, (t) => {
+    const k = kernel(FORCE);
+    const m = load(k, { init: () => 0 });
+    tryModuleGet(m);
+    refused(t, k, 'minimal', 'EBUSY', 'U08');
+    modulePut(m);
+    refused(t, k, 'minimal', 'EBUSY', 'U08');
+    tryModuleGet(m);
+    rmmod(k, 'minimal', { flags: O_TRUNC });
+    t.deepEqual(k.modules, []);
+  });
+
+  test(`${version}: exit runs, then clients hear of it`, (t) => {
+    const k = kernel();
+    const order: string[] = [];
+    k.notifiers.register({ name: 'client', call: (event) => (order.push(event), NOTIFY_OK) });
+    load(k, { init: () => 0, exit: () => void order.push('exit') });
+    rmmod(k, 'minimal');
+    t.deepEqual(order, ['COMING', 'LIVE', 'exit', 'GOING']);
   });
 
   test(`${version}: U08 init without exit is permanent; force removes it and taints the kernel`, (t) => {

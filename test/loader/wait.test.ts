@@ -254,6 +254,23 @@ for (const version of versions) {
     t.deepEqual(k.modules, []);
   });
 
+  test(`${version}: a load that meets the module UNFORMED in free_module() ends when the unload does`, (t) => {
+    const k = kernel();
+    insmod(k, moduleFor(version), { behaviour: slow(0) });
+    const going = new Thread('rmmod', deleteModule(k, 'minimal'));
+    going.runTo('module_state_unformed');
+    t.is(k.modules[0]!.state, 'UNFORMED');
+    const second = load(k, moduleFor(version));
+    while (second.isRunnable) second.run();
+    t.is(second.step, 'module_patient_check_exists');
+    while (going.outcome === undefined) going.run();
+    t.true(second.isRunnable, 'it is woken');
+    finish(t, k, second);
+    t.is(outcome(second), early ? 'EBUSY C63' : 'EBUSY C70');
+    t.deepEqual(k.modules, []);
+    t.is(k.memory.ranges.length, 0);
+  });
+
   // Every order of four loads on two names and one symbol: each ends, once, and what is left belongs to who is LIVE.
   testProp(
     `${version}: whatever the order, every load ends and nothing is left of the refused`,

@@ -116,3 +116,20 @@ test('who closes a device drops a reference in memory that must be there', (t) =
   });
   t.is(found.violation?.what, 'use after free: b closes d of m, and m was freed by a in load m');
 });
+
+test('who waits for a name and who wakes concern each other: pruning leaves out no state', (t) => {
+  for (const verbs of [
+    ['load m', 'unload m', 'load m'],
+    ['finit m', 'unload m', 'load m'],
+    ['load m', 'load m', 'load n'],
+  ]) {
+    const threads = Object.fromEntries(verbs.map((op, i) => [`t${i}`, [op]]));
+    for (const version of versions)
+      for (const init of [['yield'], ['return -5']]) {
+        const modules = { m: { init, exports: ['f'] }, n: { uses: ['f'] } };
+        const make = worldsOf(parseScenario(JSON.stringify({ modules, threads })), version);
+        const [all, pruned] = [explore(make, { prune: false }), explore(make)];
+        t.deepEqual([pruned.states, pruned.schedules, pruned.violation], [all.states, all.schedules, all.violation]);
+      }
+  }
+});

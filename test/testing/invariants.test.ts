@@ -3,6 +3,7 @@ import test from 'ava';
 import { explore, type Exploration } from '../../loader/explore.ts';
 import type { Kernel } from '../../loader/kernel.ts';
 import { moduleGet } from '../../loader/refcount.ts';
+import { WaitQueue } from '../../loader/wait.ts';
 import { type Life, type LifeSteps, present } from '../../testing/life.ts';
 import { parseScenario, type Scenario, stageOf } from '../../testing/scenario.ts';
 import { ScenarioWorld } from '../../testing/scenario-world.ts';
@@ -184,4 +185,21 @@ test('EEXIST is said of what is LIVE', (t) => {
     return yield* present.load(kernel, file, options);
   };
   t.regex(says(wrongly(failing, { load: hasty })), /^.: load m says EEXIST, and no m is LIVE$/);
+});
+
+test('what was begun is done when all is over: a load, and a call of finit_module()', (t) => {
+  const half: Life['load'] = function* (kernel, file, options) {
+    const steps = present.load(kernel, file, options);
+    for (let next = steps.next(); !next.done; next = steps.next(yield next.value))
+      if (next.value.step === 'complete_formation') return undefined;
+    return undefined;
+  };
+  const once: Parts = { modules: { m: {} }, threads: { a: ['load m'] } };
+  t.is(says(wrongly(once, { load: half })), 'm is COMING for ever');
+  const untidy: Life['finit'] = (kernel, file, options) =>
+    andThen(present.finit(kernel, file, options), () =>
+      kernel.idempotent.set(file.inode, { complete: new WaitQueue('idempotent'), result: undefined }),
+    );
+  const file: Parts = { modules: { m: {} }, threads: { a: ['finit m'] } };
+  t.is(says(wrongly(file, { finit: untidy })), 'a call of finit_module() has left its entry behind');
 });
