@@ -164,6 +164,11 @@ export class KernelBuild {
     const { folder, tree, spec, tools } = this.#options;
     const args = ['-n', '10', 'make', '-s', '-j2', `O=${folder}`, `ARCH=${spec.arch}`, tools.makeVariable, ...goals];
     const made = await execute('nice', args, tree);
+    // nice says 127 when there is no make.
+    if (made.missing || made.status === 127)
+      throw new BuildError(
+        `no ${made.missing ? 'nice (Debian: apt-get install coreutils)' : 'make (Debian: apt-get install make)'}`,
+      );
     if (made.status !== 0) throw new BuildError(`make ${goals.join(' ')} failed:\n${tail(made.text)}`);
   }
 }

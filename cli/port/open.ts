@@ -39,6 +39,9 @@ export interface OpenPort {
 /** Names that --arch takes. */
 const names = (): string[] => [...new Set([...Object.keys(ports), ...arches.map((a) => a.name)])];
 
+/** Milliseconds without an answer after which a port hangs. */
+const TIME_LIMIT = 5000;
+
 const LOW: readonly bigint[] = [0x2000_0000n, 0x3000_0000n];
 
 /** Throws UsageError, BuildError. */
@@ -50,7 +53,10 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
   if ((exec === undefined) === (kernelTree === undefined))
     throw new UsageError("give either --kernel-tree DIR, to build the kernel's own handlers, or --exec CMD");
   const spec = ports[options.arch];
-  const timeLimit = positive('--time-limit', options.timeLimit, 5000);
+  const timeLimit = positive('--time-limit', options.timeLimit, TIME_LIMIT);
+  // A build takes its time: what is wrong with the call is said before.
+  const types = options.type?.map((type) => typeNumber(arch, type));
+  const little = littleOf(options, arch, spec);
   const { command, version, what, blocks, config } =
     exec === undefined
       ? await built(options, options.arch, kernelTree!, io)
@@ -61,7 +67,6 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
           config: undefined,
           blocks: undefined,
         };
-  const little = littleOf(options, arch, spec);
   const range: PortRange = {
     arch,
     version,
@@ -74,7 +79,7 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     ...(options.objects !== undefined && config !== undefined && { switches: switchesOf(config) }),
     ...(spec?.dp !== undefined && { dp: spec.dp }),
     ...(spec?.told !== undefined && { config: spec.told }),
-    ...(options.type !== undefined && { types: options.type.map((type) => typeNumber(arch, type)) }),
+    ...(types !== undefined && { types }),
   };
   const again = [
     exec === undefined ? `--kernel-tree ${quote(kernelTree!)}` : `--exec ${quote(exec)}`,
@@ -82,7 +87,7 @@ export async function openPort(options: PortOptions, io: Io): Promise<OpenPort> 
     ...(options.endian === undefined ? [] : [`--endian ${options.endian}`]),
     ...(options.cc === undefined ? [] : [`--cc ${quote(options.cc)}`]),
     ...(options.objects === undefined ? [] : [`--objects ${quote(options.objects)}`]),
-    ...(options.timeLimit === undefined ? [] : [`--time-limit ${options.timeLimit}`]),
+    ...(timeLimit === TIME_LIMIT ? [] : [`--time-limit ${timeLimit}`]),
     ...(options.type === undefined ? [] : [`--type ${options.type.join(' ')}`]),
   ].join(' ');
   return { name: options.arch, process: new PortProcess({ command, timeLimit }), range, what, again, blocks };
@@ -152,16 +157,13 @@ function littleOf({ endian, arch: name }: PortOptions, arch: Arch, spec: PortSpe
 
 /** A type by number, or by name with or without its prefix. */
 function typeNumber(arch: Arch, wanted: string): number {
-  if (/^\d+$/.test(wanted)) return Number(wanted);
   const all = [...arch.rules.rows.values()].flat();
   const upper = wanted.toUpperCase();
-  const found = all.find((row) => row.name === upper || row.name.replace(/^R_[A-Z0-9]+?_/, '') === upper);
-  if (found !== undefined) return found.type;
-  throw unknown(
-    `relocation type of ${arch.name}`,
-    wanted,
-    all.map((row) => row.name),
+  const found = all.find(
+    ({ type, name }) => String(type) === wanted || name === upper || name.replace(/^R_[A-Z0-9]+?_/, '') === upper,
   );
+  if (found !== undefined) return found.type;
+  throw unknown(`relocation type of ${arch.name}`, wanted, new Set(all.map((row) => row.name)));
 }
 
 /** A whole number of an option. */

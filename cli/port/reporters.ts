@@ -236,7 +236,8 @@ const tap: Lines = (v) => {
     '1..1',
     `not ok 1 - ${name}`,
     '  ---',
-    '  message: |',
+    // The first line may be indented more than the last.
+    '  message: |2',
     ...plain(v).map((line) => `    ${line}`),
     '  ...',
   ];

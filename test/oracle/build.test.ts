@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -61,6 +61,24 @@ test.serial('an emulator that is not there is named', async (t) => {
   try {
     const message = await fails({ kernelTree: s.tree, arch: 'riscv64', cc: s.cc, cache: join(s.tree, 'c') });
     t.is(message, 'no emulator: neither qemu-riscv64-static nor qemu-riscv64 is installed (Debian: qemu-user-static)');
+  } finally {
+    process.env['PATH'] = PATH;
+  }
+});
+
+test.serial('make that is not there is named', async (t) => {
+  await using s = await scratch();
+  const { PATH = '' } = process.env;
+  const nice = PATH.split(':')
+    .map((folder) => join(folder, 'nice'))
+    .find((path) => existsSync(path))!;
+  await symlink(nice, join(s.tree, 'nice'));
+  const options = { kernelTree: s.tree, arch: 'riscv64', cc: s.cc, cache: join(s.tree, 'c'), emulator: ['true'] };
+  process.env['PATH'] = s.tree;
+  try {
+    t.is(await fails(options), 'no make (Debian: apt-get install make)');
+    process.env['PATH'] = join(s.tree, 'nowhere');
+    t.is(await fails(options), 'no nice (Debian: apt-get install coreutils)');
   } finally {
     process.env['PATH'] = PATH;
   }

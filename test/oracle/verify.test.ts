@@ -67,6 +67,10 @@ test('what is found is said with values, fields, bytes and a command; which find
   t.is(again.code, 1);
   t.regex(again.out, /^TAP version 14\n1\.\.1\nnot ok 1 - riscv64 7\.2: 1 case agree/);
   t.regex(again.out, /R_RISCV_JAL/);
+  // A block of YAML of four columns, whose first lines may begin with blanks of their own.
+  const [, message = ''] = /\n {2}message: \|2\n(.*)\n {2}\.\.\.$/s.exec(again.out.trimEnd()) ?? [];
+  t.true(message.split('\n').length > 5);
+  for (const line of message.split('\n')) t.regex(line, /^( {4}|$)/);
   t.regex(again.err, /komulator vectors replay .*case\.jsonl shows it/);
   t.is(readFileSync(file, 'utf8').split('\n').length, 2);
   const replayed = await komulator('vectors', 'replay', file);
@@ -191,6 +195,9 @@ for (const [args, said] of [
   [['--exec', 'cat', '--arch', 'risc64'], /unknown architecture 'risc64'; did you mean riscv64/],
   [['--kernel-tree', dir, '--arch', 'riscv64'], /is no kernel tree/],
   [['--exec', 'cat', '--arch', 'riscv64', '--type', 'JALL'], /unknown relocation type of riscv64 'JALL'/],
+  [['--exec', 'cat', '--arch', 'riscv64', '--type', '9999'], /unknown relocation type of riscv64 '9999'/],
+  // Before anything is built.
+  [['--kernel-tree', dir, '--arch', 'riscv64', '--type', 'JALL'], /unknown relocation type of riscv64 'JALL'/],
   [['--exec', 'cat', '--arch', 'riscv64', '--path', '1'], /--path goes with the --seed/],
   [['--exec', 'cat', '--arch', 'riscv64', '--seed', '1', '--path', 'x'], /is no path such as/],
   [['--exec', 'cat', '--arch', 'riscv64', '--runs', '0'], /--runs 0: is less than 1/],
