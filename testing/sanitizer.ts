@@ -53,7 +53,8 @@ export class Sanitizer {
 
   private freeing(m: Module, region: Region): void {
     const frames = this.freed.get(m) ?? new Map<Region, Frames>();
-    frames.set(region, [...this.now(), m.state === 'LIVE' ? 'do_init_module' : 'free_module']);
+    // Init memory is left to a work queue.
+    frames.set(region, m.state === 'LIVE' ? ['kworker', 'do_free_init'] : [...this.now(), 'free_module']);
     this.freed.set(m, frames);
     this.touch(m, 'writes');
   }

@@ -155,7 +155,6 @@ export class ScenarioWorld implements World {
           m.refcnt,
           Array.from(m.sources, ({ name }) => name).toSorted(),
           this.sanitizer.isGone(m),
-          this.sanitizer.isGone(m, 'init section'),
           this.loading.has(m),
         ])
         .toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),

@@ -1,4 +1,4 @@
-/** Two ways to one state, and where it goes on from there by each. */
+/** Two ways to one state, and how it goes on from there by each. */
 import { applyMove, type Move, movesOf, violationOf, type World } from '../../loader/explore.ts';
 import { runSchedule } from '../../loader/world.ts';
 
@@ -29,5 +29,30 @@ export function* meetings(make: () => World, most: number): Generator<[readonly 
       seen.set(world.key(), [...schedule, move]);
       queue.push([...schedule, move]);
     }
+  }
+}
+
+/**
+ * Goes on from both schedules with the same moves, chosen by `seed`, to an end. What both say at the first step at which
+ * they differ; undefined: they never do.
+ */
+export function parting(
+  make: () => World,
+  one: readonly Move[],
+  other: readonly Move[],
+  seed: number,
+): { readonly after: readonly Move[]; readonly by: readonly unknown[] } | undefined {
+  const worlds = [runSchedule(make, one), runSchedule(make, other)] as const;
+  const after: Move[] = [];
+  let chance = seed;
+  for (;;) {
+    const by = worlds.map((world) => [movesOf(world), violationOf(world) ?? world.key()]);
+    if (JSON.stringify(by[0]) !== JSON.stringify(by[1])) return { after, by };
+    const possible = movesOf(worlds[0]);
+    if (possible.length === 0 || violationOf(worlds[0]) !== undefined || after.length > 200) return undefined;
+    chance = (Math.imul(chance, 1_103_515_245) + 12_345) >>> 0;
+    const move = possible[(chance >>> 16) % possible.length]!;
+    after.push(move);
+    for (const world of worlds) applyMove(world, move);
   }
 }
