@@ -75,7 +75,10 @@ const isInit = (region: Region): boolean => region === 'init' || region.startsWi
 const sizeOf = (m: Module, counts: (region: Region) => boolean): number =>
   (Object.keys(m.memory) as Region[]).reduce((sum, region) => sum + (counts(region) ? m.memory[region]!.size : 0), 0);
 
-/** A user is linked when its own directory is made, and no longer when that goes. In which order readdir(3) gives them no kernel promises. */
+/**
+ * A user is linked when its own directory is made, and no longer when that goes. The newest is first here; in which order
+ * readdir(3), and so lsmod, shows them no kernel promises.
+ */
 const holders = (m: Module): Module[] => newestFirst(m.sources).filter(({ sysfs }) => sysfs);
 
 /** Addresses stay when init memory has gone. Two sections of one name leave 6.1 without the directory. */
