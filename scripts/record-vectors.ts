@@ -7,7 +7,7 @@ import { portRecord } from '../cli/port/record.ts';
 import { ports } from '../oracle/ports.ts';
 
 /** Versions of which only these are recorded. */
-const OLDER = ['riscv64', 'arm64', 'arm', 'x86_64', 'i386', 's390x', 'ppc64le', 'ppc32'];
+const OLDER = ['riscv64', 'riscv32', 'arm64', 'arm', 'x86_64', 'i386', 's390x', 'ppc64', 'ppc64le', 'ppc32'];
 const [sources, ...wanted] = process.argv.slice(2);
 if (sources === undefined) {
   console.error('usage: record-vectors SOURCES [ARCH…]');
