@@ -124,7 +124,7 @@ test('who waits for a name and who wakes concern each other: pruning leaves out 
     ['load m', 'load m', 'load n'],
   ]) {
     const threads = Object.fromEntries(verbs.map((op, i) => [`t${i}`, [op]]));
-    for (const version of versions)
+    for (const version of ['6.1', '7.2'] as const)
       for (const init of [['yield'], ['return -5']]) {
         const modules = { m: { init, exports: ['f'] }, n: { uses: ['f'] } };
         const make = worldsOf(parseScenario(JSON.stringify({ modules, threads })), version);
