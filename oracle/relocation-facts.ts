@@ -32,20 +32,24 @@ export interface RelocationFacts {
   readonly A: bigint;
   readonly P: bigint;
   readonly symbol: string;
+  /** Bytes of the field. */
+  readonly size: number;
   /** At P, as many as the field has. */
   readonly before: Uint8Array;
-  readonly reference: Uint8Array;
+  /** Undefined when the reference crashed: nobody could look. */
+  readonly reference: Uint8Array | undefined;
   readonly port: Uint8Array | undefined;
-  /** Empty for a field that is no plain slices. */
+  /** Empty for a field that is no plain slices, and when the reference crashed. */
   readonly slices: readonly SliceFacts[];
 }
 
 /** All relocations of a case, in file order. `vector.expect` is what the port did, `outcome` what the reference did. */
-export function relocationFacts(vector: Vector, { module: m }: Outcome): RelocationFacts[] {
+export function relocationFacts(vector: Vector, { ret, module: m }: Outcome): RelocationFacts[] {
   const { symtab } = m;
   if (symtab === undefined) return [];
   const { rules } = m.kernel.arch;
   const original = originalBytes(vector, m.format);
+  const crashed = ret === 'crash';
   const port = (s: Section): Uint8Array | undefined => {
     const text = vector.expect.sections?.[s.name] ?? vector.expect.sections?.[`#${s.index}`];
     return text === undefined ? undefined : fromBase64(text);
@@ -80,10 +84,11 @@ export function relocationFacts(vector: Vector, { module: m }: Outcome): Relocat
         A,
         P: target.sh_addr + offset,
         symbol: known ? symtab.name(sym) : `#${sym}`,
+        size,
         before: before.slice(at, at + size),
-        reference: target.bytes.slice(at, at + size),
+        reference: crashed ? undefined : target.bytes.slice(at, at + size),
         port: after?.slice(at, at + size),
-        slices: row === undefined ? [] : sliceFacts(row, at, before, target.bytes, after, order),
+        slices: row === undefined || crashed ? [] : sliceFacts(row, at, before, target.bytes, after, order),
       };
     });
   });
@@ -108,7 +113,7 @@ function sliceFacts(
 }
 
 /** Contents of the sections in the file, by number. */
-function originalBytes(
+export function originalBytes(
   vector: Vector,
   format: { readonly is64: boolean; readonly little: boolean },
 ): readonly Uint8Array[] {

@@ -1,12 +1,13 @@
 /** `komulator port run`: cases from files, at the reference and at a port, side by side. */
 import { readFile } from 'node:fs/promises';
 import { type CaseFile, CaseFileError, parseCaseFile } from '../../oracle/case-file.ts';
+import { type ChangedBytes, changedBytes } from '../../oracle/changed-bytes.ts';
 import { relocationFacts } from '../../oracle/relocation-facts.ts';
 import { type CaseRun, runCase } from '../../oracle/run-case.ts';
 import { InputError } from '../../loader/input-error.ts';
 import { type Version, versions } from '../../relocs/module-view.ts';
 import { fileError } from '../file-error.ts';
-import { type Exit, exit, type Io, toJson } from '../io.ts';
+import { type Exit, exit, hex, type Io, toJson } from '../io.ts';
 import { withFailures } from './failure.ts';
 import { type OpenPort, openPort, type PortOptions } from './open.ts';
 import { ending, relocationLines, shown } from './reporters.ts';
@@ -74,13 +75,15 @@ function lines(
   const { vector, outcome, differences } = ran;
   const { ret, stage, crash, warns, log } = outcome;
   const { expect } = vector;
+  const relocations = relocationFacts(vector, outcome);
   const wrong = [
     ...(ran.unlike?.reference ?? []).map((line) => `reference: ${line}`),
     ...(ran.unlike?.port ?? []).map((line) => `port: ${line}`),
   ];
   return [
     io.paint('bold', `${c.arch} ${version}: ${c.title}`),
-    ...relocationFacts(vector, outcome).flatMap((r, i) => relocationLines(r, i, port !== undefined)),
+    ...relocations.flatMap((r, i) => relocationLines(r, i, port !== undefined)),
+    ...changedBytes(vector, outcome, relocations).map((found) => changedLine(found, port !== undefined)),
     ...ending('reference', { ret, stage, crash, warns, log }),
     ...(port === undefined
       ? []
@@ -103,6 +106,22 @@ function lines(
   ];
 }
 
+/** Of a longer run that many bytes are shown. */
+const SHOWN = 32;
+
+const hexOf = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
+
+const shownBytes = (b: Uint8Array | undefined): string => {
+  if (b === undefined) return '(not told)';
+  if (b.length === 0) return '(none)';
+  const text = hexOf(b.subarray(0, SHOWN));
+  return b.length > SHOWN ? `${text}… (${b.length} bytes)` : text;
+};
+
+/** What no relocation names, and changed. */
+const changedLine = ({ section, offset, before, reference, port }: ChangedBytes, told: boolean): string =>
+  `  also changed: ${section}+${hex(offset)}  before ${shownBytes(before)}  reference ${shownBytes(reference)}${told ? `  port ${shownBytes(port)}` : ''}`;
+
 const documentOf = (
   file: string,
   c: CaseFile,
@@ -116,6 +135,13 @@ const documentOf = (
   kernel,
   reference: { ret: outcome.ret, stage: outcome.stage, crash: outcome.crash, warns: outcome.warns, log: outcome.log },
   port: port === undefined ? null : { what: port.what, ...vector.expect },
+  alsoChanged: changedBytes(vector, outcome, relocationFacts(vector, outcome)).map((found) => ({
+    section: found.section,
+    offset: found.offset,
+    before: hexOf(found.before),
+    reference: found.reference === undefined ? null : hexOf(found.reference),
+    port: port === undefined || found.port === undefined ? null : hexOf(found.port),
+  })),
   differences,
   unlike: unlike ?? null,
 });

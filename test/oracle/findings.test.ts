@@ -120,6 +120,30 @@ test('port run: the reference alone, and beside a port', async (t) => {
   t.regex(beside.out, /port {7}crash \(signal 11\)\n/);
 });
 
+test('port run: what changed where no relocation is, and what nobody could look at', async (t) => {
+  const of = async (name: string, ...more: string[]): Promise<string> =>
+    (await komulator('port', 'run', join(root, `fixtures/findings/${name}.json`), ...more)).out;
+  const also = (out: string): string[] => out.split('\n').filter((line) => line.startsWith('  also changed: '));
+  t.deepEqual(also(await of('ppc64le-prefix')), ['  also changed: .text+0x4  before 55555555  reference 00000000']);
+  // The halves of a word that no field has: LO16 stands in the word behind.
+  t.deepEqual(also(await of('mips64-hi16')), ['  also changed: .text+0x4  before 64420000  reference 64421235']);
+  t.deepEqual(also(await of('ppc32-plt-region')), [
+    `  also changed: .text.behind+0x0  before ${'00'.repeat(16)}  reference 3d806000398c00007d8903a64e800420`,
+  ]);
+  t.deepEqual(also(await of('loongarch-plt-odd')), [
+    '  also changed: .plt+0x0  before 00  reference 0d00c0140d000016ad01000300002a00',
+    '  also changed: .plt.idx+0x0  before 00  reference 02000060',
+  ]);
+  t.deepEqual(also(await of('x86_64-pc32-wraps')), []);
+  const crashed = await of('riscv-sum-alone', '--exec', port('none'));
+  t.regex(crashed, /bytes {5}before 00000000 {2}reference \(not told\) {2}port \(not told\)\n/);
+  t.deepEqual(also(crashed), []);
+  const { cases } = JSON.parse(await of('ppc64le-prefix', '--json')) as { cases: { alsoChanged: unknown }[] };
+  t.deepEqual(cases[0]!.alsoChanged, [
+    { section: '.text', offset: 4, before: '55555555', reference: '00000000', port: null },
+  ]);
+});
+
 test('port run: a port that does otherwise, exit 1', async (t) => {
   const word = join(mkdtempSync(join(tmpdir(), 'komulator-case-')), 'word.json');
   const data = { at: '0x20000000', size: 8, relocations: [[0, 'R_RISCV_64', 'x', 0]] };
