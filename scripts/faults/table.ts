@@ -63,7 +63,7 @@ mistake in one line, of the kinds that people make. The mistakes and the lines a
 hand, and no two of an architecture are in the same line while it has others. \`port verify\` is then asked for its verdict, with 60 seconds
 of time on one core of a small machine that has other work too, and shrinks what it finds.
 
-Written by \`node scripts/plant-faults.ts --write\` (a kernel tree, \`--only ARCH\`, \`--faults N\` and \`--seed N\` can be
+Written by \`npm run plant-faults -- --write\` (a kernel tree, \`--only ARCH\`, \`--faults N\` and \`--seed N\` can be
 given). A mistake that compiles to the very same code is none, and is passed over.
 
 **${found.length} of ${real.length} faults on ${arches.length} ports were found**, half of them within ${median(found.map((x) => x.found!.cases))} cases and ${median(found.map((x) => x.found!.seconds)).toFixed(1)} s, shrinking included; none has more than
