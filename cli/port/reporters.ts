@@ -215,7 +215,7 @@ const json: Lines = (v) => {
               relocations: d.relocations.map((r) => ({
                 ...r,
                 before: bytes(r.before),
-                reference: bytes(r.reference),
+                reference: r.reference === undefined ? null : bytes(r.reference),
                 port: r.port === undefined ? null : bytes(r.port),
               })),
               vector: d.vector,
