@@ -24,7 +24,7 @@ import {
 } from '../fixtures/build.ts';
 import { type Machine, machines } from '../fixtures/machines.ts';
 import { type ElfFormat, signedWord, wrapWord } from '../relocs/elf.ts';
-import { addendOf } from '../relocs/field.ts';
+import { addendOf, type Field } from '../relocs/field.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Config, ModuleView, Version } from '../relocs/module-view.ts';
 import { rowFor } from '../relocs/rules.ts';
@@ -249,12 +249,7 @@ interface Making {
   /** The last place, to lay something else on it. */
   last: number;
   readonly relocs: KoReloc[];
-  readonly words: {
-    readonly at: number;
-    readonly size: number;
-    readonly order: 'data' | 'insn';
-    readonly word: bigint;
-  }[];
+  readonly words: (Pick<Field, 'size' | 'order'> & { readonly at: number; readonly word: bigint })[];
   used: boolean;
 }
 
@@ -420,14 +415,8 @@ class Build {
   private putWord(s: Making, g: Group, at: number, row: Howto | undefined): void {
     const known = row === undefined ? undefined : this.t.hints.words?.[shortName(row)];
     if (row === undefined || known === undefined || g.word % 8 === 7) return;
-    const word = BigInt(known[g.word % known.length]!);
     const { size, order } = row.field;
-    if (order !== 'halfwords') s.words.push({ at, size, order: order === 'words' ? 'insn' : order, word });
-    else
-      s.words.push(
-        { at, size: 2, order: 'insn', word: word >> 16n },
-        { at: at + 2, size: 2, order: 'insn', word: word & 0xffffn },
-      );
+    s.words.push({ at, size, order, word: BigInt(known[g.word % known.length]!) });
   }
 
   private entry(
@@ -621,7 +610,7 @@ class Build {
       x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
       bytes[i] = x >>> 24;
     }
-    for (const w of s.words) if (w.at + w.size <= size) writeWord(bytes, w.at, w, this.t);
+    for (const w of s.words) if (w.at + w.size <= size) writeWord(bytes, w.at, w, w.word, this.t);
     return bytes;
   }
 

@@ -6,34 +6,40 @@ export interface Order {
   readonly insnLittle: boolean;
 }
 
-/** `size` bytes at `at`, unsigned; bytes beyond the end read as 0. */
-function read(bytes: Uint8Array, at: number, size: number, little: boolean): bigint {
-  let word = 0n;
-  for (let i = 0; i < size; i++) word = (word << 8n) | BigInt(bytes[little ? at + size - 1 - i : at + i] ?? 0);
-  return word;
-}
+/** Bytes of each piece of a word; the piece at the lower address is the upper one. */
+const pieceOf = ({ size, order }: Pick<Field, 'size' | 'order'>): number =>
+  order === 'halfwords' ? 2 : order === 'words' ? 4 : size;
 
-/** The word that a field's row finds at `at`. */
+const isLittle = ({ order }: Pick<Field, 'order'>, o: Order): boolean =>
+  order === 'data' ? o.format.little : o.insnLittle;
+
+/** Offset in the word's bytes of the i-th byte from its top. */
+const byteAt = (i: number, piece: number, little: boolean): number =>
+  little ? i - (i % piece) + piece - 1 - (i % piece) : i;
+
+/** The word that a field's row finds at `at`, unsigned; bytes beyond the end read as 0. */
 export function readWord(
   bytes: Uint8Array,
   at: number,
   field: Pick<Field, 'size' | 'order' | 'block'>,
   o: Order,
 ): bigint {
-  const little = field.order === 'data' ? o.format.little : o.insnLittle;
   const from = field.block ? at - (at % field.size) : at;
-  if (field.order === 'halfwords') return (read(bytes, from, 2, little) << 16n) | read(bytes, from + 2, 2, little);
-  if (field.order === 'words') return (read(bytes, from, 4, little) << 32n) | read(bytes, from + 4, 4, little);
-  return read(bytes, from, field.size, little);
+  const [piece, little] = [pieceOf(field), isLittle(field, o)];
+  let word = 0n;
+  for (let i = 0; i < field.size; i++) word = (word << 8n) | BigInt(bytes[from + byteAt(i, piece, little)] ?? 0);
+  return word;
 }
 
 /** Puts the low `size` bytes of `word` at `at`. */
 export function writeWord(
   bytes: Uint8Array,
   at: number,
-  { size, order, word }: { readonly size: number; readonly order: 'data' | 'insn'; readonly word: bigint },
+  field: Pick<Field, 'size' | 'order'>,
+  word: bigint,
   o: Order,
 ): void {
-  const little = order === 'data' ? o.format.little : o.insnLittle;
-  for (let i = 0; i < size; i++) bytes[little ? at + i : at + size - 1 - i] = Number((word >> BigInt(8 * i)) & 0xffn);
+  const [piece, little] = [pieceOf(field), isLittle(field, o)];
+  for (let i = 0; i < field.size; i++)
+    bytes[at + byteAt(i, piece, little)] = Number((word >> BigInt(8 * (field.size - 1 - i))) & 0xffn);
 }
