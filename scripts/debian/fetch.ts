@@ -14,6 +14,7 @@ import { cacheDir, Unavailable, withLock } from './cache.ts';
 import { fetchNames } from './command.ts';
 import type { DebianKernel } from './manifest.ts';
 import { readManifest, toManifest, writeWhole } from './manifest.ts';
+import { downloadNewest } from './older.ts';
 import { kernelCandidates } from './pick.ts';
 import type { KernelRow } from './table.ts';
 import { KERNELS } from './table.ts';
@@ -50,11 +51,16 @@ export async function debianKernel(
 async function fetchKernel(name: string, row: KernelRow, dir: string, log: Log): Promise<DebianKernel> {
   const depmod = await debianProgram('kmod', 'depmod', log);
   const apt = await Apt.open(row.suite, row.arch, log);
-  const { version, packages } = await newest(apt, row);
-  const names = packages.map((info) => info.name);
-  log(`${name}: ${names.join(' ')}`);
+  const download = async ({ packages }: Build): Promise<readonly string[]> => {
+    const names = packages.map((info) => info.name);
+    log(`${name}: ${names.join(' ')}`);
+    return apt.download(names, `${dir}.debs`);
+  };
   // What is there stays until the download has succeeded.
-  const debs = await apt.download(names, `${dir}.debs`);
+  const { build, debs, warnings } = await downloadNewest(await listed(apt, row), download, (line) =>
+    log(`${name}: ${line}`),
+  );
+  const { version, packages } = build;
   await rm(dir, { recursive: true, force: true });
   const unpacked = join(dir, 'unpacked');
   for (const deb of debs) await unpackDeb(deb, unpacked);
@@ -102,23 +108,28 @@ async function fetchKernel(name: string, row: KernelRow, dir: string, log: Log):
     bytes,
     depmod: (await need(depmod, ['--version'])).split('\n')[0] ?? '',
     fetched: new Date().toISOString(),
-    warnings: apt.warnings,
+    warnings: [...apt.warnings, ...warnings],
   };
   await writeWhole(join(dir, 'manifest.json'), toManifest(kernel));
   log(`${name}: ${version}, ${kernel.modules} modules, ${(bytes / 1e6).toFixed(0)} MB`);
   return kernel;
 }
 
-/** The newest build the mirror can deliver: names without a version are other packages' mentions. */
-async function newest(
-  apt: Apt,
-  row: KernelRow,
-): Promise<{ readonly version: string; readonly packages: readonly PackageInfo[] }> {
+/** One build as the mirror lists it. */
+interface Build {
+  readonly version: string;
+  readonly packages: readonly PackageInfo[];
+}
+
+/** The builds the mirror lists, newest first: names without a version are other packages' mentions. */
+async function listed(apt: Apt, row: KernelRow): Promise<Build[]> {
+  const builds: Build[] = [];
   for (const { version, packages } of kernelCandidates(await apt.names('linux-'), row)) {
     const infos = await Promise.all(packages.map((name) => apt.info(name)));
     const there = infos.filter((info) => info !== undefined);
-    if (there.length === packages.length) return { version, packages: there };
+    if (there.length === packages.length) builds.push({ version, packages: there });
   }
+  if (builds.length > 0) return builds;
   const wanted = `linux-image-${row.series}.*-${row.flavour} with its linux-headers`;
   throw new Unavailable([`${row.suite}/${row.arch} has no ${wanted}`, ...apt.warnings].join('\n'));
 }

@@ -30,7 +30,7 @@ export interface DebianKernel {
   readonly depmod: string;
   /** ISO date of the fetch. */
   readonly fetched: string;
-  /** What apt complained about during the fetch: the newest kernel may be missing. */
+  /** What apt complained about during the fetch, and newer builds that could not be downloaded. */
   readonly warnings: readonly string[];
 }
 

@@ -1,7 +1,9 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
+import { Unavailable } from '../../scripts/debian/cache.ts';
 import type { DebianKernel } from '../../scripts/debian/manifest.ts';
 import { fromManifest, toManifest } from '../../scripts/debian/manifest.ts';
+import { downloadNewest } from '../../scripts/debian/older.ts';
 import { compareVersions, kernelCandidates, parseStanza, pickKernel, pickMirrors } from '../../scripts/debian/pick.ts';
 import { KERNELS, SOURCES, TOOLS } from '../../scripts/debian/table.ts';
 import { vermagicOf } from '../../scripts/debian/vermagic.ts';
@@ -113,6 +115,72 @@ test('candidates come newest first, security updates of one ABI included', (t) =
   t.deepEqual(
     kernelCandidates(names, row('arm64')).map((kernel) => kernel.version.replace('-arm64', '')),
     ['6.12.115+deb13', '6.12.100+deb13', '6.12.90+deb13.1', '6.12.90+deb13', '6.12.74+deb13+1'],
+  );
+});
+
+const BUILDS = ['117', '107', '100', '90'].map((version) => ({ version }));
+
+const NOT_FOUND = '404  Not Found [IP: 203.0.113.80 80]';
+
+/** A mirror that has some builds only: what it was asked for, what was logged, what came of it. */
+const askMirror = async (has: readonly string[], words: string) => {
+  const asked: string[] = [];
+  const logged: string[] = [];
+  const download = async ({ version: build }: { readonly version: string }) => {
+    asked.push(build);
+    if (!has.includes(build)) throw new Unavailable(`E: Failed to fetch ${build}  ${words}`);
+    return [`${build}.deb`];
+  };
+  const came = await downloadNewest(BUILDS, download, (line) => logged.push(line)).catch((error: unknown) => error);
+  return { asked, logged, came };
+};
+
+test('the newest build is taken without a word when the mirror has it', async (t) => {
+  t.deepEqual(await askMirror(['117', '107'], NOT_FOUND), {
+    asked: ['117'],
+    logged: [],
+    came: { build: { version: '117' }, debs: ['117.deb'], warnings: [] },
+  });
+});
+
+test('a build that the pool lacks gives way to the next older one, and that is said', async (t) => {
+  const warnings = ['117', '107'].map((newer) => `${newer} could not be downloaded: 100 is used instead`);
+  t.deepEqual(await askMirror(['100', '90'], NOT_FOUND), {
+    asked: ['117', '107', '100'],
+    logged: warnings,
+    came: { build: { version: '100' }, debs: ['100.deb'], warnings },
+  });
+});
+
+test('a fourth build is not tried, and all three reasons are given', async (t) => {
+  const { asked, logged, came } = await askMirror(['90'], NOT_FOUND);
+  t.deepEqual(asked, ['117', '107', '100']);
+  t.deepEqual(logged, []);
+  t.true(came instanceof Unavailable);
+  const reasons = asked.map((build) => `E: Failed to fetch ${build}  ${NOT_FOUND}`);
+  t.is(came instanceof Unavailable ? came.message : undefined, reasons.join('\n'));
+});
+
+test('a mirror that does not answer is asked once', async (t) => {
+  for (const words of [
+    'Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)',
+    'Unable to connect to 127.0.0.1:9:',
+    'Connection failed [IP: 127.0.0.1 8099]',
+    'Connection timed out',
+    "Temporary failure resolving 'deb.debian.org'",
+    "Could not resolve 'deb.debian.org'",
+  ]) {
+    const { asked, came } = await askMirror(['107'], words);
+    t.deepEqual(asked, ['117'], words);
+    t.true(came instanceof Unavailable);
+  }
+});
+
+test('an error of our own is not taken for a missing build', async (t) => {
+  const broken = async () => Promise.reject(new TypeError('ours'));
+  await t.throwsAsync(
+    downloadNewest(BUILDS, broken, () => {}),
+    { instanceOf: TypeError, message: 'ours' },
   );
 });
 
