@@ -29,7 +29,7 @@ import type { Howto } from '../relocs/howto.ts';
 import type { Config, ModuleView, Version } from '../relocs/module-view.ts';
 import { rowFor } from '../relocs/rules.ts';
 import { type Hints, hints, type Part, type Recipe } from './hints.ts';
-import { type Shape, shapeOf, valueOf, values, type Wanted } from './values.ts';
+import { multipleOf, type Shape, shapeOf, valueOf, values, type Wanted } from './values.ts';
 import { toBase64, type Vector } from './vector.ts';
 import { readWord, writeWord } from './words.ts';
 
@@ -489,8 +489,7 @@ class Build {
     const wanted = valueOf(shape, which === 'a' ? g.a : g.b, t.format.is64);
     const base = this.baseOf(shape, P);
     // Where the formula has no S, the addend makes the value.
-    if (shape?.byAddend && this.rela && !fixed)
-      A = wanted + base - (t.hints.firstGot ?? 0n) - (shape.fromGot ? this.base : 0n);
+    if (shape?.byAddend && this.rela && !fixed) A = wanted + base - (shape.fromGot ? this.pointer() : 0n);
     const S = wrapWord(t.format, wanted - A + base);
     if (which !== 'a' || this.shared === undefined || g.share < 5) return { S, A };
     if (fixed) return { ...this.shared, A };
@@ -499,24 +498,16 @@ class Build {
   }
 
   private baseOf(shape: Shape | undefined, P: bigint): bigint {
-    switch (shape?.base) {
-      case 'P':
-        return P + shape.plus;
-      case 'page':
-        return P & ~0xfffn;
-      case 'segment':
-        return wrapWord(this.t.format, P + shape.plus) & ~0xfff_ffffn;
-      case 'bundle':
-        return P & ~0xfn;
-      case 'pointer': {
-        const pointer = this.t.hints.pointer;
-        if (pointer === undefined) return (this.t.range.dp ?? 0n) + shape.plus;
-        const at = pointer.section === undefined ? this.base : this.placeOf(pointer.section);
-        return shape.plus + at - (at % (pointer.align ?? 1n)) + pointer.plus;
-      }
-      default:
-        return 0n;
-    }
+    if (shape?.base === undefined) return 0n;
+    return multipleOf(shape.cut, (shape.base === 'P' ? P : this.pointer()) + shape.plus);
+  }
+
+  /** What GP, TOC or GOT in a formula is. */
+  private pointer(): bigint {
+    const { pointer } = this.t.hints;
+    if (pointer === undefined) return this.t.range.dp ?? 0n;
+    const at = pointer.section === undefined ? this.base : this.placeOf(pointer.section);
+    return multipleOf(pointer.align ?? 1n, at) + pointer.plus;
   }
 
   private placeOf(name: string): bigint {

@@ -35,8 +35,6 @@ export interface Hints {
   readonly seldom?: RegExp;
   /** Of ten groups, so many are recipes. Default 3. */
   readonly often?: number;
-  /** G of the first entry, where a formula has no S. */
-  readonly firstGot?: bigint;
   /** What GP, TOC or GOT in a formula is: a section's address (default, the start of the text region), cut, and this. */
   readonly pointer?: { readonly section?: string; readonly plus: bigint; readonly align?: bigint };
   /** The only addends of a row: it writes at a place that the addend names. */
@@ -362,7 +360,6 @@ export const hints: Readonly<Record<string, Hints>> = {
     needsSymtab: true,
     names: ['_GLOBAL_OFFSET_TABLE_'],
     pointer: { plus: 0n },
-    firstGot: 0n,
     unaligned: true,
     recipes: [
       recipe(

@@ -21,16 +21,23 @@ export const values: fc.Arbitrary<Wanted> = fc.record({
   high: fc.integer({ min: 0, max: 0xffff_ffff }),
 });
 
+const PAGE = 0x1000n;
+
+/** `v`, cut to a multiple of a power of two. */
+export const multipleOf = (of: bigint, v: bigint): bigint => v & -of;
+
 /** What a row tells about values that matter to it. */
 export interface Shape {
   /** Ranges with both ends included: of its checks, of what reaches without a table, else of its field. */
   readonly ranges: readonly (readonly [lo: bigint, hi: bigint])[];
   /** Of 1: every value is as good. */
   readonly align: bigint;
-  /** What the formula takes away from S + A. */
-  readonly base: 'P' | 'page' | 'segment' | 'bundle' | 'pointer' | undefined;
+  /** What the formula takes away from S + A: the place, or GP, TOC or GOT. */
+  readonly base: 'P' | 'pointer' | undefined;
   /** Added to `base`. */
   readonly plus: bigint;
+  /** The sum is cut to a multiple of this: P's page, its bundle, the segment that its jumps stay in. Default 1. */
+  readonly cut: bigint;
   /** There is no S in the formula. */
   readonly byAddend: boolean;
   /** The GOT's own address is added in it. */
@@ -52,17 +59,10 @@ export function shapeOf(row: Howto, is64: boolean): Shape {
   const multiple = row.checks.map((check) => /^%(\d+)/.exec(check.name)?.[1]).find((n) => n !== undefined);
   const natural = multiple !== undefined ? BigInt(multiple) : row.field.lo <= 4 ? 1n << BigInt(row.field.lo) : 1n;
   const [, sign = '', n = '0'] = / - \(?P(?: ([-+]) (\d+))?/.exec(formula) ?? [];
-  const base = segment
-    ? 'segment'
-    : row.calc.plain === 'page' || /- Page\(P\)/.test(formula)
-      ? 'page'
-      : /bundle\(P\)/.test(formula)
-        ? 'bundle'
-        : / - \(?P\b/.test(formula)
-          ? 'P'
-          : / - (GP|TOC|GOT)\b/.test(formula)
-            ? 'pointer'
-            : undefined;
+  const page = row.calc.plain === 'page' || /- Page\(P\)/.test(formula);
+  const cut = segment ? 0x1000_0000n : page ? PAGE : /bundle\(P\)/.test(formula) ? 0x10n : 1n;
+  const pointer = / - (GP|TOC|GOT)\b/.test(formula) ? 'pointer' : undefined;
+  const base = cut > 1n || / - \(?P\b/.test(formula) ? 'P' : pointer;
   // "- P - 8" takes 8 more away, "- (P + 4)" 4 more: both are P and this.
   const plus = segment
     ? BigInt(segment[1] ?? 0)
@@ -74,8 +74,8 @@ export function shapeOf(row: Howto, is64: boolean): Shape {
   const more = / \+ (0x[0-9a-f]+)$/.exec(formula)?.[1];
   const byAddend = /\bA\b/.test(formula) && !/\bS\b/.test(formula);
   // Whole pages are left over where both sides are cut to them.
-  const align = row.calc.plain === 'page' ? 0x1000n : natural;
-  return { ranges, align, base, plus: plus - BigInt(more ?? 0), byAddend, fromGot: /\bGOT \+/.test(formula) };
+  const align = row.calc.plain === 'page' ? PAGE : natural;
+  return { ranges, align, base, plus: plus - BigInt(more ?? 0), cut, byAddend, fromGot: /\bGOT \+/.test(formula) };
 }
 
 const INTERESTING = [
@@ -95,16 +95,15 @@ const INTERESTING = [
   -0x8000_0000n,
 ];
 
-const pageOf = (value: bigint, raw: bigint): bigint => (value & ~0xfffn) | (raw & 0xfffn);
-
 /** The value; for a type without a row, anything. */
 export function valueOf(shape: Shape | undefined, wanted: Wanted, is64: boolean): bigint {
   const { how, which, delta } = wanted;
   const raw = (BigInt(wanted.high) << 32n) | BigInt(wanted.low);
   const align = shape === undefined || delta === 9 ? 1n : shape.align;
   // Any place in the page is as good.
-  if (shape?.base === 'page' && delta < -4) return pageOf(valueOf(shape, { ...wanted, delta: -delta }, is64), raw);
-  const aligned = (v: bigint): bigint => v - (BigInt.asUintN(64, v) % align);
+  if (shape?.cut === PAGE && delta < -4)
+    return multipleOf(PAGE, valueOf(shape, { ...wanted, delta: -delta }, is64)) + (raw % PAGE);
+  const aligned = (v: bigint): bigint => multipleOf(align, v);
   const { ranges } = shape ?? { ranges: [[0n, ones(is64 ? 64 : 32)] as const] };
   const [lo, hi] = ranges[which % ranges.length]!;
   const inside = (v: bigint): bigint => (v < lo ? lo : v > hi ? hi : v);
