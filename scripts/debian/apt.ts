@@ -67,10 +67,18 @@ export class Apt {
 
   /** The newest version of package `name`, or undefined when the mirror has none. */
   async info(name: string): Promise<PackageInfo | undefined> {
-    const { code, stdout } = await run('apt-cache', [...this.#options, 'show', '--no-all-versions', name]);
-    const fields = parseStanza(stdout);
-    if (code !== 0 || fields['Version'] === undefined) return undefined;
-    return { name, version: fields['Version'], sha256: fields['SHA256'] ?? '' };
+    return (await this.versions(name))[0];
+  }
+
+  /** Every version of package `name` that the mirror lists, newest first. */
+  async versions(name: string): Promise<PackageInfo[]> {
+    const { stdout } = await run('apt-cache', [...this.#options, 'show', name]);
+    return stdout
+      .split('\n\n')
+      .map(parseStanza)
+      .flatMap(({ Version, SHA256 }) =>
+        Version === undefined ? [] : [{ name, version: Version, sha256: SHA256 ?? '' }],
+      );
   }
 
   /** Package `name` and the shared libraries it needs, transitively. */

@@ -6,11 +6,12 @@
 
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Log } from './apt.ts';
+import type { Log, PackageInfo } from './apt.ts';
 import { Apt, exists, hostArch, need, unpackDeb } from './apt.ts';
 import { cacheDir, Unavailable, withLock } from './cache.ts';
 import { fetchNames } from './command.ts';
 import { writeWhole } from './manifest.ts';
+import { downloadNewest } from './older.ts';
 import { SOURCES } from './table.ts';
 
 /**
@@ -33,19 +34,24 @@ export async function debianSource(
     }
     const name = `linux-source-${series}`;
     const apt = await Apt.open(suite, await hostArch(), log);
-    const info = await apt.info(name);
-    if (info === undefined) throw new Unavailable(`${suite} has no package ${name}\n${apt.warnings.join('\n')}`);
-    log(`${series}: ${name} ${info.version}`);
+    const listed = await apt.versions(name);
+    if (listed.length === 0) throw new Unavailable(`${suite} has no package ${name}\n${apt.warnings.join('\n')}`);
     const partial = `${dir}.partial`;
     await rm(partial, { recursive: true, force: true });
     const tree = join(partial, 'tree');
     await mkdir(tree, { recursive: true });
-    for (const deb of await apt.download([name], join(partial, 'debs'))) await unpackDeb(deb, join(partial, 'package'));
+    const download = async ({ version }: PackageInfo): Promise<readonly string[]> => {
+      log(`${series}: ${name} ${version}`);
+      return apt.download([`${name}=${version}`], join(partial, 'debs'));
+    };
+    const { build, debs, warnings } = await downloadNewest(listed, download, (line) => log(`${series}: ${line}`));
+    for (const deb of debs) await unpackDeb(deb, join(partial, 'package'));
     const shipped = join(partial, 'package/usr/src');
     const archive = (await readdir(shipped)).find((file) => file.startsWith(`${name}.tar`));
-    if (archive === undefined) throw new Unavailable(`${name} ${info.version} holds no source archive`);
+    if (archive === undefined) throw new Unavailable(`${name} ${build.version} holds no source archive`);
     await need('tar', ['-xf', join(shipped, archive), '-C', tree, '--strip-components=1']);
-    await writeWhole(`${dir}.json`, `${JSON.stringify({ series, suite, ...info, warnings: apt.warnings }, null, 2)}\n`);
+    const record = { series, suite, ...build, warnings: [...apt.warnings, ...warnings] };
+    await writeWhole(`${dir}.json`, `${JSON.stringify(record, null, 2)}\n`);
     await rm(dir, { recursive: true, force: true });
     await rename(tree, dir);
     await rm(partial, { recursive: true });
