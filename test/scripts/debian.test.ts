@@ -118,7 +118,7 @@ test('candidates come newest first, security updates of one ABI included', (t) =
   );
 });
 
-const BUILDS = ['117', '107', '100', '90'].map((version) => ({ version }));
+const BUILDS = [{ version: '117' }, { version: '107' }, { version: '100' }, { version: '90' }];
 
 const NOT_FOUND = '404  Not Found [IP: 203.0.113.80 80]';
 
