@@ -28,7 +28,8 @@ import { addendOf, type Field } from '../relocs/field.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Config, ModuleView, Version } from '../relocs/module-view.ts';
 import { rowFor } from '../relocs/rules.ts';
-import { type Hints, hints, type Part, type Recipe } from './hints.ts';
+import { type Hints, hints } from './hints.ts';
+import { type Part, type Recipe, recipes } from './recipes.ts';
 import { multipleOf, type Shape, shapeOf, valueOf, values, type Wanted } from './values.ts';
 import { toBase64, type Vector } from './vector.ts';
 import { readWord, writeWord } from './words.ts';
@@ -174,7 +175,7 @@ const shortName = (row: Howto): string => row.name.replace(/^R_[A-Z0-9]+?_(?=[A-
 
 function targetOf(range: CaseRange): Target {
   const { arch, version, little } = range;
-  const hint = hints[arch.backend] ?? {};
+  const hint = hints[`${arch.backend} ${range.config}`] ?? hints[arch.backend] ?? {};
   const machine = machines.find(
     (x) =>
       arch.e_machine.includes(x.e_machine) && (x.elfClass === 64) === arch.is64 && (x.endian === 'little') === little,
@@ -226,7 +227,7 @@ function targetOf(range: CaseRange): Target {
     insnLittle: arch.rules.insnLittle(view as ModuleView),
     forms: range.form === undefined ? [usual, ...arch.forms.filter((form) => form !== usual)] : [range.form],
     refused: all.filter((row) => row.action === 'refuse').map((row) => row.type),
-    recipes: (hint.recipes ?? []).filter((recipe) => recipe.parts.every(usable) && wanted(recipe)),
+    recipes: (recipes[arch.backend] ?? []).filter((recipe) => recipe.parts.every(usable) && wanted(recipe)),
     elsewhere: [...arch.rules.rows.keys(), Math.max(...rows.keys()) + 1].filter((type) => !rows.has(type)),
     shapes: new Map(
       all.map((row) => {
@@ -312,8 +313,8 @@ class Build {
     const s = this.making[name];
     s.used = true;
     const start = this.start(s, g, recipe, rows);
-    for (const [at, word] of recipe?.words ?? [])
-      s.words.push({ at: start + at, size: 4, order: 'insn', word: BigInt(word) });
+    for (const [i, word] of (recipe?.words ?? []).entries())
+      s.words.push({ at: start + 4 * i, size: 4, order: 'insn', word: BigInt(word) });
     if (recipe === undefined) this.putWord(s, g, start, rows[0]);
     const letters = new Map<string, { readonly name: string; readonly A: bigint }>();
     parts.forEach((part, i) => {
@@ -564,8 +565,7 @@ class Build {
     if (symbol === 53 || symbol === 54) return this.define({ type, bind: STB_WEAK });
     if (symbol === 55 && a.low % 4 === 1) return this.define({ section: SHN_COMMON, value: 8 });
     if (symbol === 56 && a.low % 4 === 1) return this.define({});
-    // A kernel without a TOC has no such hook.
-    const { names = [], dotted } = this.t.range.config === 'pcrel' ? {} : this.t.hints;
+    const { names = [], dotted } = this.t.hints;
     const known = names[a.low % names.length];
     if (symbol === 58 && known !== undefined) return this.define({ type, other }, known);
     const bind = symbol === 57 && { bind: STB_WEAK };
@@ -605,13 +605,20 @@ class Build {
     return bytes;
   }
 
+  /** The section that a formula counts from, where a module has to bring it along. */
+  private get basis(): string[] {
+    const { machine, hints: hint } = this.t;
+    const section = hint.pointer?.section;
+    return section === undefined || machine?.placeholders.includes(section) ? [] : [section];
+  }
+
   /** What a hook looks for and does not find. */
   private lacks(): string | undefined {
-    const { machine, hints: hint, range } = this.t;
+    const { machine, hints: hint } = this.t;
     const sought = [
       ...(machine?.placeholders ?? []),
-      ...(hint.sections ?? []),
-      ...(hint.filled?.[range.config ?? ''] ?? []),
+      ...this.basis,
+      ...(hint.filled ?? []),
       ...(hint.needsSymtab ? ['.symtab'] : []),
     ];
     return this.made.odd === 38 ? sought[this.made.fill % sought.length] : undefined;
@@ -639,7 +646,7 @@ class Build {
       if (machine?.nobitsPlaceholders) sections.push({ name, type: SHT_NOBITS, flags: RX, size: 1 });
       else sections.push({ name, flags: SHF_ALLOC | (name.includes('got') ? 0 : SHF_EXECINSTR), data: [0] });
     }
-    for (const name of hint.sections ?? []) {
+    for (const name of this.basis) {
       if (name === lacks) continue;
       place[name] = hex(this.placeOf(name));
       sections.push({ name, flags: RW, align: 8, data: new Uint8Array(16) });
@@ -649,7 +656,7 @@ class Build {
       place[also] = hex(this.base + FILLED);
       sections.push({ name: also, flags: RW, align: 8, size: 8 });
     }
-    for (const [n, name] of (hint.filled?.[range.config ?? ''] ?? []).entries()) {
+    for (const [n, name] of (hint.filled ?? []).entries()) {
       if (name === lacks) continue;
       place[name] = hex(this.base + FILLED + BigInt(n) * 0x1000n);
       sections.push({ name, type: SHT_NOBITS, flags: RW, align: 8, size: 1 });
