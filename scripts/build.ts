@@ -6,6 +6,8 @@ import { build } from 'esbuild';
 
 const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
+const wasm = spawnSync(process.execPath, [path('scripts/build-wasm.ts')], { stdio: 'inherit' });
+if (wasm.status !== 0) process.exit(1);
 rmSync(path('dist'), { recursive: true, force: true });
 const tsc = spawnSync(path('node_modules/.bin/tsc'), ['-p', path('tsconfig.build.json')], { stdio: 'inherit' });
 if (tsc.status !== 0) process.exit(1);
@@ -15,6 +17,9 @@ for (const file of globSync('dist/**/*.d.ts', { cwd: path('.') })) {
   const text = readFileSync(path(file), 'utf8');
   writeFileSync(path(file), text.replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'));
 }
+
+// What `check` looks at modules with.
+cpSync(path('cli/check/scan.wasm'), path('dist/cli/check/scan.wasm'));
 
 // The harness of ports is C, compiled where a kernel tree is.
 cpSync(path('oracle/port'), path('dist/oracle/port'), { recursive: true });

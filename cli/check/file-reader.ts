@@ -10,13 +10,30 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** How long to wait for others to close files, all in all, in milliseconds. */
 const PATIENCE = 2000;
 
-/**
- * Reads each file over the one before it, and once only. What read() gives is good until the next read() and may be
- * spoilt.
- */
+/** Where files are read to. */
+export interface Room {
+  readonly bytes: Uint8Array;
+  /** Makes it `size` bytes long; what it held is gone. */
+  grow(size: number): void;
+}
+
+/** Room of one's own. */
+export class OwnRoom implements Room {
+  bytes: Uint8Array = new Uint8Array(1 << 21);
+
+  grow(size: number): void {
+    this.bytes = new Uint8Array(size);
+  }
+}
+
+/** Reads each file over the one before it. What read() gives is good until the next read() and may be spoilt. */
 export class FileReader {
-  private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 21);
+  private readonly room: Room;
   private patience = PATIENCE;
+
+  constructor(room: Room = new OwnRoom()) {
+    this.room = room;
+  }
 
   /** A promise only where there is something to unpack. Throws InputError and DecompressionError. */
   read(path: string): Uint8Array | Promise<Uint8Array> {
@@ -25,23 +42,17 @@ export class FileReader {
   }
 
   private contents(path: string): Uint8Array {
+    const { room } = this;
     const file = this.open(path);
     try {
-      let length = 0;
       for (;;) {
-        const n = readSync(file, this.buffer, length, this.buffer.length - length, length);
-        if (length === 0 && n === 0) checkStats(path, file);
-        length += n;
-        if (length < this.buffer.length) {
-          // A regular file that gives less than was asked for has ended.
-          return this.buffer.subarray(0, length);
-        }
+        const { bytes } = room;
+        const length = readSync(file, bytes, 0, bytes.length, 0);
+        if (length === 0) checkStats(path, file);
+        // A regular file that gives less than was asked for has ended.
+        if (length < bytes.length) return bytes.subarray(0, length);
         checkStats(path, file);
-        const larger = new Uint8Array(
-          Math.max(this.buffer.length * 2, 2 ** Math.ceil(Math.log2(fstatSync(file).size + 1))),
-        );
-        larger.set(this.buffer);
-        this.buffer = larger;
+        room.grow(Math.max(bytes.length * 2, fstatSync(file).size + 1));
       }
     } catch (error) {
       if (!(error instanceof InputError)) checkStats(path, file);
@@ -69,7 +80,8 @@ export class FileReader {
 /** Decoders are for those who need them. */
 async function unpacked(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   const { decompressModule } = await import('../module-file.ts');
-  return decompressModule(bytes, path);
+  // Decoders take no memory that threads share.
+  return decompressModule(new Uint8Array(bytes), path);
 }
 
 /** kernel_read_file() takes regular files below 2 GiB. */

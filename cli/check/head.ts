@@ -1,8 +1,8 @@
 /** Which kernel a tree is for, by a few of its modules. */
 import { join } from 'node:path';
 import { FileReader } from './file-reader.ts';
-import { Names } from './names.ts';
-import { E_FLAGS, FLAGS, STRUCT_SIZE, UNREADABLE, VERMAGIC, Words } from './records.ts';
+import { Arena } from './arena.ts';
+import { E_FLAGS, FLAGS, STRUCT_SIZE, UNREADABLE, VERMAGIC } from './records.ts';
 import { Scanner } from './scan.ts';
 
 /** What most of the modules that were looked at say. */
@@ -24,13 +24,15 @@ const TRIED = 200;
 
 /** Undefined: none of them is a module. Files that cannot be read are passed over; the check will tell. */
 export async function treeHead(dir: string, paths: readonly string[]): Promise<TreeHead | undefined> {
-  const reader = new FileReader();
+  const arena = Arena.create(1, NAMES, NAMES * 40);
+  const scanner = new Scanner(arena);
+  const reader = new FileReader(scanner.room);
   const votes = new Map<string, { head: TreeHead; n: number }>();
   let asked = 0;
   const step = Math.max(Math.floor(paths.length / ASKED), 1);
   for (let n = 0; n < Math.min(paths.length, TRIED) && asked < ASKED; n++) {
     const i = ((n * step) % paths.length) + (Math.floor((n * step) / paths.length) % paths.length);
-    const head = await headOf(reader, join(dir, paths[i % paths.length]!));
+    const head = await headOf(arena, scanner, reader, join(dir, paths[i % paths.length]!));
     if (head === undefined) continue;
     asked++;
     const key = JSON.stringify(head);
@@ -41,7 +43,7 @@ export async function treeHead(dir: string, paths: readonly string[]): Promise<T
   return [...votes.values()].toSorted((a, b) => b.n - a.n)[0]?.head;
 }
 
-async function headOf(reader: FileReader, path: string): Promise<TreeHead | undefined> {
+async function headOf(arena: Arena, scanner: Scanner, reader: FileReader, path: string): Promise<TreeHead | undefined> {
   let bytes: Uint8Array;
   try {
     bytes = await reader.read(path);
@@ -49,22 +51,13 @@ async function headOf(reader: FileReader, path: string): Promise<TreeHead | unde
     return undefined;
   }
   if (bytes.length < 64) return undefined;
+  const { core, names } = arena;
   const is64 = bytes[4] === 2;
   const little = bytes[5] === 1;
-  const e_machine = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint16(18, little);
-  const names = Names.create(NAMES, NAMES * 40);
-  const out = new Words();
-  const frame = {
-    is64,
-    little,
-    e_machine,
-    version: '6.1',
-    modversions: false,
-    signed: false,
-    proof: undefined,
-  } as const;
-  const at = new Scanner(frame, names, out).scan(0, bytes, false);
-  const word = (n: number): number => out.words[at + n]!;
+  const e_machine = (bytes[little ? 19 : 18]! << 8) | bytes[little ? 18 : 19]!;
+  arena.setFrame({ is64, little, e_machine, version: '6.1', modversions: false, signed: false, proof: 0 });
+  scanner.scan(0, bytes, false);
+  const word = (n: number): number => core.field(0, n);
   if ((word(FLAGS) & UNREADABLE) !== 0 || word(VERMAGIC) === 0 || word(STRUCT_SIZE) === 0) return undefined;
   return {
     is64,

@@ -1,8 +1,27 @@
 /**
  * The tree as a whole: who exports what, whether each import is met by an export that check_version(), the namespace and
- * the licence let through, who depends on whom. Works on the records of the threads, by numbers.
+ * the licence let through, who depends on whom. Works on the records of the threads, by numbers; loops over all of them
+ * are in wasm/link.ts.
  */
 import { moduleName } from '../../loader/depend-files.ts';
+import type { Arena } from './arena.ts';
+import {
+  CLASH_BYTES,
+  E_BITS,
+  E_CRC,
+  E_LISTED,
+  E_LISTED_CRC,
+  E_LISTED_NAMESPACE,
+  E_NAMESPACE,
+  E_OWNER,
+  E_PROVIDER,
+  KERNEL,
+  LISTED,
+  LISTED_CRC,
+  LISTED_GPL,
+  MODULE_0,
+  NOBODY,
+} from './export-rows.ts';
 import type { Names } from './names.ts';
 import {
   DOUBT,
@@ -15,9 +34,7 @@ import {
   IMPORT_WORDS,
   IMPORTS,
   JUDGED,
-  LENGTH,
   MEMORY,
-  MODULE,
   NAME,
   NAMESPACES,
   PLT,
@@ -27,11 +44,6 @@ import {
   UNREADABLE,
   WEAK,
 } from './records.ts';
-import { LISTED, LISTED_CRC, LISTED_GPL, type Symvers } from './symvers.ts';
-
-/** Who exports a name. */
-const NOBODY = -2,
-  KERNEL = -1;
 
 /** What is wrong with one import. */
 export type ImportFault =
@@ -39,12 +51,23 @@ export type ImportFault =
   | {
       readonly kind: 'crc';
       readonly symbol: number;
-      readonly provider: number;
+      readonly provider: Provider;
       readonly wanted: number | undefined;
       readonly found: number;
     }
-  | { readonly kind: 'namespace'; readonly symbol: number; readonly provider: number; readonly namespace: number }
-  | { readonly kind: 'licence'; readonly symbol: number; readonly provider: number };
+  | { readonly kind: 'namespace'; readonly symbol: number; readonly provider: Provider; readonly namespace: number }
+  | { readonly kind: 'licence'; readonly symbol: number; readonly provider: Provider };
+
+/** Who exports a name: a module's number, or the kernel. */
+export type Provider = number | 'kernel';
+
+/** An export by numbers: name, bits, CRC, namespace. */
+export interface ExportRow {
+  readonly name: number;
+  readonly bits: number;
+  readonly crc: number;
+  readonly namespace: number;
+}
 
 export interface LinkOptions {
   readonly modversions: boolean;
@@ -58,58 +81,36 @@ export interface LinkOptions {
 export class Link {
   readonly count: number;
   readonly names: Names;
-  private readonly symvers: Symvers;
+  private readonly arena: Arena;
   private readonly options: LinkOptions;
-  private readonly chunk: (Int32Array | undefined)[];
-  private readonly at: Int32Array;
-  /** By name: number of the module, KERNEL or NOBODY; and what is known of the export. */
-  private readonly provider: Int32Array;
-  private readonly crc: Int32Array;
-  private readonly flags: Uint8Array;
-  private readonly namespace: Int32Array;
-
+  private readonly paths: readonly string[];
   /** Names by the paths of the files, for those that have not been read. */
   private readonly byPath: (number | undefined)[];
-  private readonly paths: readonly string[];
+  private listed: Map<number, ExportRow[]> | undefined;
 
-  constructor(paths: readonly string[], names: Names, symvers: Symvers, options: LinkOptions) {
-    const count = paths.length;
+  /** The rows for Module.symvers are there from now on; see readSymvers(). */
+  constructor(paths: readonly string[], arena: Arena, options: LinkOptions) {
     this.paths = paths;
-    this.byPath = Array.from({ length: count });
-    this.count = count;
-    this.names = names;
-    this.symvers = symvers;
+    this.count = paths.length;
+    this.byPath = Array.from({ length: paths.length });
+    this.arena = arena;
+    this.names = arena.names;
     this.options = options;
-    this.chunk = Array.from({ length: count });
-    this.at = new Int32Array(count);
-    const { ids } = names.shared;
-    this.provider = new Int32Array(ids);
-    this.crc = new Int32Array(ids);
-    this.flags = new Uint8Array(ids);
-    this.namespace = new Int32Array(ids);
-  }
-
-  /** Takes over what a thread has found. */
-  ingest(records: Int32Array): void {
-    for (let at = 0; at < records.length; at += records[at + LENGTH]!) {
-      const i = records[at + MODULE]!;
-      this.chunk[i] = records;
-      this.at[i] = at;
-    }
+    arena.core.createLink(options.modversions);
   }
 
   /** A word of a module's record; 0 for one that there is none of. */
   field(i: number, word: number): number {
-    return this.chunk[i]?.[this.at[i]! + word] ?? 0;
-  }
-
-  has(i: number): boolean {
-    return this.chunk[i] !== undefined && (this.field(i, FLAGS) & UNREADABLE) === 0;
+    return this.arena.core.field(i, word);
   }
 
   /** Whether a thread has told of it. */
   seen(i: number): boolean {
-    return this.chunk[i] !== undefined;
+    return this.arena.core.recordOf(i) !== 0;
+  }
+
+  has(i: number): boolean {
+    return this.seen(i) && (this.field(i, FLAGS) & UNREADABLE) === 0;
   }
 
   /** struct module.name, or by the path what it should be. */
@@ -123,6 +124,10 @@ export class Link {
 
   doubted(i: number): boolean {
     return this.field(i, DOUBT) !== 0;
+  }
+
+  isJudged(i: number): boolean {
+    return (this.field(i, FLAGS) & JUDGED) !== 0;
   }
 
   isProprietary(i: number): boolean {
@@ -141,79 +146,62 @@ export class Link {
     return this.field(i, PLT);
   }
 
-  /** What most modules have in a word: the vermagic, the size of struct module, e_flags. */
-  most(word: number): number {
-    const counts = new Map<number, number>();
-    for (let i = 0; i < this.count; i++) {
-      if (!this.has(i)) continue;
-      const value = this.field(i, word);
-      counts.set(value, (counts.get(value) ?? 0) + 1);
-    }
-    let best = 0;
-    let most = 0;
-    for (const [value, n] of counts) if (n > most) [best, most] = [value, n];
-    return best;
+  /** Modules with something else in a word than most have: the vermagic, the size of struct module, e_flags. */
+  odd(word: number): number[] {
+    const { core } = this.arena;
+    const odd: number[] = [];
+    const most = core.majority(word);
+    for (let i = core.nextOther(word, most, 0); i >= 0; i = core.nextOther(word, most, i + 1)) odd.push(i);
+    return odd;
   }
 
-  private part(
-    i: number,
-    skip: number,
-    words: number,
-  ): { readonly chunk: Int32Array; readonly from: number; readonly end: number } {
-    const chunk = this.chunk[i] ?? new Int32Array(0);
-    const from = this.at[i]! + HEAD + skip;
-    return { chunk, from, end: from + words };
+  /** Words of a record, from `skip` words behind its head. */
+  private part(i: number, skip: number, words: number): Int32Array {
+    const part = new Int32Array(words);
+    const from = this.arena.core.recordOf(i) + (HEAD + skip) * 4;
+    for (let k = 0; k < words; k++) part[k] = this.arena.word(from + k * 4);
+    return part;
   }
 
-  private imports(i: number): { readonly chunk: Int32Array; readonly from: number; readonly end: number } {
+  private imports(i: number): Int32Array {
     return this.part(i, 0, this.field(i, IMPORTS) * IMPORT_WORDS);
   }
 
-  private lists(i: number): { readonly chunk: Int32Array; readonly from: number; readonly end: number } {
-    return this.part(i, this.field(i, IMPORTS) * IMPORT_WORDS, this.field(i, NAMESPACES) + this.field(i, SOFTDEPS));
-  }
-
-  private exportsPart(i: number): { readonly chunk: Int32Array; readonly from: number; readonly end: number } {
-    const skip = this.field(i, IMPORTS) * IMPORT_WORDS + this.field(i, NAMESPACES) + this.field(i, SOFTDEPS);
-    return this.part(i, skip, this.field(i, EXPORTS) * EXPORT_WORDS);
-  }
-
-  /** Names of the namespaces that a module imports. */
-  private importsNamespace(i: number, namespace: number): boolean {
-    const { chunk, from } = this.lists(i);
-    for (let k = 0; k < this.field(i, NAMESPACES); k++) if (chunk[from + k] === namespace) return true;
-    return false;
-  }
-
   softdeps(i: number): string[] {
-    const { chunk, from, end } = this.lists(i);
-    return Array.from(chunk.subarray(from + this.field(i, NAMESPACES), end), (id) => this.names.name(id));
+    const count = this.field(i, SOFTDEPS);
+    if (count === 0) return [];
+    const ids = this.part(i, this.field(i, IMPORTS) * IMPORT_WORDS + this.field(i, NAMESPACES), count);
+    return Array.from(ids, (id) => this.names.name(id));
   }
 
-  /** What a module exports: name, bits, CRC, namespace; for one whose tables were not read, what Module.symvers lists. */
-  exports(
-    i: number,
-  ): { readonly name: number; readonly bits: number; readonly crc: number; readonly namespace: number }[] {
-    const { chunk, from, end } = this.exportsPart(i);
-    const all = [];
-    for (let p = from; p < end; p += EXPORT_WORDS)
-      if (chunk[p]! > 0)
-        all.push({ name: chunk[p]!, bits: chunk[p + 1]!, crc: chunk[p + 2]!, namespace: chunk[p + 3]! });
+  /** What a module exports; for one whose tables were not read, what Module.symvers lists. */
+  exports(i: number): readonly ExportRow[] {
+    const { arena } = this;
+    const all: ExportRow[] = [];
+    const count = this.field(i, EXPORTS);
+    for (let k = 0, at = arena.core.exportsOf(i); k < count; k++, at += EXPORT_WORDS * 4) {
+      const name = arena.word(at);
+      if (name > 0)
+        all.push({ name, bits: arena.word(at + 4), crc: arena.word(at + 8), namespace: arena.word(at + 12) });
+    }
     return all.length > 0 ? all : (this.listedBy().get(this.nameId(i)) ?? []);
   }
 
-  private listed: Map<number, { name: number; bits: number; crc: number; namespace: number }[]> | undefined;
+  private row(id: number, word: number): number {
+    return this.arena.word(this.arena.core.rowOf(id) + word);
+  }
 
-  private listedBy(): NonNullable<typeof this.listed> {
+  private listedBy(): ReadonlyMap<number, ExportRow[]> {
     if (this.listed !== undefined) return this.listed;
-    const { flags, owner, crc, namespace } = this.symvers;
-    const listed = new Map<number, { name: number; bits: number; crc: number; namespace: number }[]>();
-    for (let id = 0; id < flags.length; id++) {
-      if (flags[id] === 0 || owner[id] === 0) continue;
-      const bits = ((flags[id]! & LISTED_GPL) === 0 ? 0 : GPL_ONLY) | ((flags[id]! & LISTED_CRC) === 0 ? 0 : HAS_CRC);
-      const row = { name: id, bits, crc: crc[id]!, namespace: namespace[id]! };
-      const all = listed.get(owner[id]!);
-      if (all === undefined) listed.set(owner[id]!, [row]);
+    const listed = new Map<number, ExportRow[]>();
+    for (let id = 0; id < this.names.count; id++) {
+      const flags = this.row(id, E_LISTED);
+      const owner = this.row(id, E_OWNER);
+      if (flags === 0 || owner === 0) continue;
+      const bits = ((flags & LISTED_GPL) === 0 ? 0 : GPL_ONLY) | ((flags & LISTED_CRC) === 0 ? 0 : HAS_CRC);
+      const row = { name: id, bits, crc: this.row(id, E_LISTED_CRC), namespace: this.row(id, E_LISTED_NAMESPACE) };
+      const all = listed.get(owner);
+      if (all === undefined) listed.set(owner, [row]);
       else all.push(row);
     }
     this.listed = listed;
@@ -224,169 +212,130 @@ export class Link {
    * Enters all exports. Of two modules with one export the one that Module.symvers names has it, else the first by path.
    * Gives, by module, what it exports that somebody else does already.
    */
-  provide(without: ReadonlySet<number>): Map<number, { readonly symbol: number; readonly owner: number }[]> {
-    const { provider, crc, flags, namespace, symvers } = this;
-    const duplicates = new Map<number, { symbol: number; owner: number }[]>();
-    const clash = (i: number, symbol: number, owner: number): void => {
+  provide(without: ReadonlySet<number>): Map<number, { readonly symbol: number; readonly owner: Provider }[]> {
+    const { core } = this.arena;
+    core.provideKernel();
+    for (let i = 0; i < this.count; i++) {
+      if (without.has(i) || core.provide(i) !== 0) continue;
+      for (const { name, bits, crc, namespace } of this.exports(i)) core.enter(i, name, bits, crc, namespace);
+    }
+    return this.settle();
+  }
+
+  /** Says who has what more than one exports. */
+  private settle(): Map<number, { readonly symbol: number; readonly owner: Provider }[]> {
+    const { arena } = this;
+    const duplicates = new Map<number, { symbol: number; owner: Provider }[]>();
+    const clash = (i: number, symbol: number, owner: Provider): void => {
       const all = duplicates.get(i);
       if (all === undefined) duplicates.set(i, [{ symbol, owner }]);
       else all.push({ symbol, owner });
     };
-    for (let id = 0; id < provider.length; id++) {
-      const isKernels = symvers.flags[id] !== 0 && symvers.owner[id] === 0;
-      provider[id] = isKernels ? KERNEL : NOBODY;
-      if (!isKernels) continue;
-      const bits = symvers.flags[id]!;
-      crc[id] = symvers.crc[id]!;
-      flags[id] = ((bits & LISTED_GPL) === 0 ? 0 : GPL_ONLY) | ((bits & LISTED_CRC) === 0 ? 0 : HAS_CRC);
-      namespace[id] = symvers.namespace[id]!;
-    }
-    for (let i = 0; i < this.count; i++) {
-      if (without.has(i)) continue;
-      const { chunk, from, end } = this.exportsPart(i);
-      if (from === end && (!this.seen(i) || this.doubted(i)))
-        for (const e of this.exports(i)) this.enter(i, e.name, e.bits, e.crc, e.namespace, clash);
-      for (let p = from; p < end; p += EXPORT_WORDS)
-        if (chunk[p]! > 0) this.enter(i, chunk[p]!, chunk[p + 1]!, chunk[p + 2]!, chunk[p + 3]!, clash);
+    const count = arena.core.clashCount();
+    for (let n = 0, at = arena.core.found.value as number; n < count; n++, at += CLASH_BYTES) {
+      const [i, id] = [arena.word(at), arena.word(at + 4)];
+      const before = this.providerOf(id);
+      if (before === undefined || before === i) continue;
+      const isMine =
+        before !== 'kernel' &&
+        (this.row(id, E_LISTED) & LISTED) !== 0 &&
+        this.row(id, E_OWNER) === this.nameId(i) &&
+        this.row(id, E_OWNER) !== this.nameId(before);
+      if (!isMine) clash(i, id, before);
+      else {
+        clash(before, id, i);
+        arena.core.assign(i, id, arena.word(at + 8), arena.word(at + 12), arena.word(at + 16));
+      }
     }
     return duplicates;
   }
 
-  private enter(
-    i: number,
-    id: number,
-    bits: number,
-    crc: number,
-    namespace: number,
-    clash: (i: number, symbol: number, owner: number) => void,
-  ): void {
-    const { provider, symvers } = this;
-    const before = provider[id]!;
-    if (before === i) return;
-    if (before !== NOBODY) {
-      const isMine =
-        before >= 0 &&
-        (symvers.flags[id]! & LISTED) !== 0 &&
-        symvers.owner[id] === this.nameId(i) &&
-        symvers.owner[id] !== this.nameId(before);
-      if (!isMine) return clash(i, id, before);
-      clash(before, id, i);
-    }
-    provider[id] = i;
-    this.crc[id] = crc;
-    this.flags[id] = bits;
-    this.namespace[id] = namespace;
-  }
-
-  /** Who exports a name: a module's number, or undefined; 'kernel'. */
-  providerOf(id: number): number | 'kernel' | undefined {
-    const p = this.provider[id]!;
-    return p === NOBODY ? undefined : p === KERNEL ? 'kernel' : p;
+  /** Who exports a name; undefined: nobody. */
+  providerOf(id: number): Provider | undefined {
+    const who = this.row(id, E_PROVIDER);
+    return who === NOBODY ? undefined : who === KERNEL ? 'kernel' : who - MODULE_0;
   }
 
   /** The module that Module.symvers names as the exporter. */
   listedOwner(id: number): string | undefined {
-    const { flags, owner } = this.symvers;
-    return (flags[id]! & LISTED) !== 0 && owner[id] !== 0 ? this.names.name(owner[id]!) : undefined;
+    const owner = this.row(id, E_OWNER);
+    return (this.row(id, E_LISTED) & LISTED) !== 0 && owner !== 0 ? this.names.name(owner) : undefined;
   }
 
-  /** Whether every import of a module is met. */
+  /** Whether a module is proven and every import of it is met. */
   linked(i: number): boolean {
-    const { chunk, from, end } = this.imports(i);
-    const { provider, options, crc, flags, namespace } = this;
-    const hasVersions = options.modversions;
-    const proprietary = this.isProprietary(i);
-    for (let p = from; p < end; p += IMPORT_WORDS) {
-      const id = chunk[p]!;
-      const who = provider[id]!;
-      const bits = chunk[p + 1]!;
-      if (who === NOBODY) {
-        if ((bits & WEAK) === 0) return false;
-        continue;
-      }
-      if (proprietary || (who >= 0 && this.isProprietary(who))) return false;
-      if (hasVersions && (flags[id]! & HAS_CRC) !== 0 && ((bits & HAS_CRC) === 0 || chunk[p + 2] !== crc[id]))
-        return false;
-      if (namespace[id] !== 0 && !this.mayUse(i, namespace[id]!)) return false;
-    }
-    return true;
+    const answer = this.arena.core.linked(i);
+    return answer === 1 || (answer === 2 && this.faults(i).length === 0);
   }
 
   private mayUse(i: number, namespace: number): boolean {
     const { names, options } = this;
-    if (options.allowMissingNamespaces || this.importsNamespace(i, namespace)) return true;
+    if (options.allowMissingNamespaces || this.arena.core.imports(i, namespace) !== 0) return true;
     return options.inModuleNamespace?.(names.name(namespace), this.name(i)) === true;
   }
 
   /** Every import that is not met, for the report. */
   faults(i: number): ImportFault[] {
-    const { chunk, from, end } = this.imports(i);
-    const { provider, options, crc, flags, namespace } = this;
+    const { options } = this;
     const all: ImportFault[] = [];
     const proprietary = this.isProprietary(i);
-    for (let p = from; p < end; p += IMPORT_WORDS) {
-      const symbol = chunk[p]!;
-      const who = provider[symbol]!;
-      const bits = chunk[p + 1]!;
-      if (who === NOBODY) {
+    const imports = this.imports(i);
+    for (let p = 0; p < imports.length; p += IMPORT_WORDS) {
+      const symbol = imports[p]!;
+      const provider = this.providerOf(symbol);
+      const bits = imports[p + 1]!;
+      if (provider === undefined) {
         if ((bits & WEAK) === 0) all.push({ kind: 'missing', symbol });
         continue;
       }
-      if (proprietary && (flags[symbol]! & GPL_ONLY) !== 0) {
-        all.push({ kind: 'licence', symbol, provider: who });
+      const exported = this.row(symbol, E_BITS);
+      if (proprietary && (exported & GPL_ONLY) !== 0) {
+        all.push({ kind: 'licence', symbol, provider });
         continue;
       }
-      const known = (bits & HAS_CRC) !== 0;
-      if (
-        options.modversions &&
-        (flags[symbol]! & HAS_CRC) !== 0 &&
-        (known ? chunk[p + 2] !== crc[symbol] : options.strictVersions)
-      ) {
-        all.push({
-          kind: 'crc',
-          symbol,
-          provider: who,
-          wanted: known ? chunk[p + 2]! >>> 0 : undefined,
-          found: crc[symbol]! >>> 0,
-        });
+      const isKnown = (bits & HAS_CRC) !== 0;
+      const crc = this.row(symbol, E_CRC);
+      const hasCrc = options.modversions && (exported & HAS_CRC) !== 0;
+      if (hasCrc && (isKnown ? imports[p + 2] !== crc : options.strictVersions)) {
+        const wanted = isKnown ? imports[p + 2]! >>> 0 : undefined;
+        all.push({ kind: 'crc', symbol, provider, wanted, found: crc >>> 0 });
         continue;
       }
-      const ns = namespace[symbol]!;
-      if (ns === 0 || this.mayUse(i, ns)) continue;
-      all.push({ kind: 'namespace', symbol, provider: who, namespace: ns });
+      const namespace = this.row(symbol, E_NAMESPACE);
+      if (namespace === 0 || this.mayUse(i, namespace)) continue;
+      all.push({ kind: 'namespace', symbol, provider, namespace });
     }
     return all;
   }
 
   /** Modules that a module uses, in the order in which its symbols first name them; absent weak ones are none. */
   dependencies(i: number): number[] {
-    const { chunk, from, end } = this.imports(i);
+    const { arena } = this;
+    const count = arena.core.dependencies(i);
     const all: number[] = [];
-    for (let p = from; p < end; p += IMPORT_WORDS) {
-      const who = this.provider[chunk[p]!]!;
-      if (who >= 0 && who !== i && !all.includes(who)) all.push(who);
-    }
+    for (let n = 0, at = arena.core.found.value as number; n < count; n++) all.push(arena.word(at + n * 4));
     return all;
   }
 
   /** Symbols that `i` takes from `other`. */
   symbolsFrom(i: number, other: number): number[] {
-    const { chunk, from, end } = this.imports(i);
     const all: number[] = [];
-    for (let p = from; p < end; p += IMPORT_WORDS) if (this.provider[chunk[p]!] === other) all.push(chunk[p]!);
+    const imports = this.imports(i);
+    for (let p = 0; p < imports.length; p += IMPORT_WORDS)
+      if (this.providerOf(imports[p]!) === other) all.push(imports[p]!);
     return all;
   }
 
   /** Names of all exports, for those who look for one that is like another. */
   *exportedNames(): Generator<string> {
-    for (let id = 1; id < this.names.count; id++) if (this.provider[id] !== NOBODY) yield this.names.name(id);
+    for (let id = 1; id < this.names.count; id++) if (this.providerOf(id) !== undefined) yield this.names.name(id);
   }
 
   /** Names that a module imports. */
   importNames(i: number): string[] {
-    const { chunk, from, end } = this.imports(i);
     const all: string[] = [];
-    for (let p = from; p < end; p += IMPORT_WORDS) all.push(this.names.name(chunk[p]!));
+    const imports = this.imports(i);
+    for (let p = 0; p < imports.length; p += IMPORT_WORDS) all.push(this.names.name(imports[p]!));
     return all;
   }
 
@@ -399,20 +348,16 @@ export class Link {
     namespace: string;
   }> {
     for (let id = 1; id < this.names.count; id++) {
-      const who = this.provider[id]!;
-      if (who === NOBODY) continue;
-      const bits = this.flags[id]!;
+      const who = this.providerOf(id);
+      if (who === undefined) continue;
+      const bits = this.row(id, E_BITS);
       yield {
         name: this.names.name(id),
-        owner: who === KERNEL ? 'vmlinux' : this.name(who),
-        crc: (bits & HAS_CRC) === 0 ? undefined : this.crc[id]! >>> 0,
+        owner: who === 'kernel' ? 'vmlinux' : this.name(who),
+        crc: (bits & HAS_CRC) === 0 ? undefined : this.row(id, E_CRC) >>> 0,
         gplonly: (bits & GPL_ONLY) !== 0,
-        namespace: this.names.name(this.namespace[id]!),
+        namespace: this.names.name(this.row(id, E_NAMESPACE)),
       };
     }
-  }
-
-  isJudged(i: number): boolean {
-    return (this.field(i, FLAGS) & JUDGED) !== 0;
   }
 }

@@ -3,7 +3,9 @@
  * PLT entries were counted, pairs, sums. An architecture that is not here and has hooks of its own has no proof.
  */
 import type { Version } from '../../relocs/module-view.ts';
-import type { CallSlots } from './proof-table.ts';
+
+/** How entries of the PLT are shared: there is none, by neighbours in sorted order, by all calls of a module. */
+export type CallSlots = 'none' | 'neighbours' | 'module';
 
 export interface Plan {
   /** Types whose calculation is none of the plain ones and cannot fail. */

@@ -1,4 +1,7 @@
-/** What proof.ts makes and relocation-proof.ts reads; apart, because threads need no rows of an architecture. */
+/**
+ * When a relocation cannot fail: what proof.ts writes into memory and the wasm reads. A head, then a row for each type.
+ * Read by both languages.
+ */
 
 /** What can be said of a type: nothing; it leaves no trace; a word is written whatever its value is. */
 export const DOUBTFUL = 0,
@@ -24,41 +27,49 @@ export const DOUBTFUL = 0,
   DIRECT_OR_TABLE = 12;
 
 /** How entries of the PLT are shared: there is none, by neighbours in sorted order, by all calls of a module. */
-export type CallSlots = 'none' | 'neighbours' | 'module';
+export const NO_SLOTS = 0,
+  BY_NEIGHBOURS = 1,
+  BY_MODULE = 2;
 
-export interface ProofTable {
-  /** One of the above, by type. */
-  readonly rule: Uint8Array;
-  /** Bytes that are written. */
-  readonly size: Uint8Array;
-  /** One less than what the value must be a multiple of. */
-  readonly mask: Uint8Array;
-  /** What an addend may be, both ends included: of ADDEND's type, and of TARGET's where the symbol is another's. */
-  readonly lo: Float64Array;
-  readonly hi: Float64Array;
-  /** Values that pass. */
-  readonly from: Float64Array;
-  readonly to: Float64Array;
-  /** How far outside of its section a target in the module may be and is still in reach of all of it; -1: it is not. */
-  readonly inside: Int32Array;
-  /** The place must hold zeros. */
-  readonly wantsZero: boolean;
-  /** Types are only looked at when the symbol has no odd value. */
-  readonly guarded: boolean;
-  /** Sections that the architecture wants, as numbers of KNOWN. */
-  readonly needs: readonly number[];
-  readonly callSlots: CallSlots;
-  /** Calls in the order in which they are sorted. */
-  readonly calls: readonly number[];
-  /** Symbols of all relocation sections are looked at before layout. */
-  readonly looksAtAll: boolean;
-  /** A section of a single SUM does not do. */
-  readonly sums: boolean;
+/** Types that there are rows for. */
+export const P_TYPES = 0,
+  /** Whether the place must hold zeros. */
+  P_WANTS_ZERO = 4,
+  /** Whether types are only looked at when the symbol has no odd value. */
+  P_GUARDED = 8,
+  P_CALL_SLOTS = 12,
+  /** Whether symbols of all relocation sections are looked at before layout. */
+  P_LOOKS_AT_ALL = 16,
+  /** Whether a section of a single SUM does not do. */
+  P_SUMS = 20,
   /** The type of an address, and that of a word of an export entry, with its bytes. */
-  readonly address: number;
-  readonly exportType: number;
-  readonly exportWord: 4 | 8;
-}
+  P_ADDRESS = 24,
+  P_EXPORT_TYPE = 28,
+  P_EXPORT_WORD = 32,
+  /** Calls in the order in which they are sorted: how many, and which. */
+  P_CALL_COUNT = 36,
+  P_CALLS = 40,
+  MOST_CALLS = 3,
+  /** Sections that the architecture wants, as well-known names: how many, and which. */
+  P_NEED_COUNT = 52,
+  P_NEEDS = 56,
+  MOST_NEEDS = 8,
+  P_ROWS = 128;
+
+/** One of the rules above, a byte; bytes that are written, a byte; one less than what the value must be a multiple of, a byte. */
+export const R_RULE = 0,
+  R_SIZE = 1,
+  R_MASK = 2,
+  /** How far outside of its section a target in the module may be and is still in reach of all of it; -1: it is not. */
+  R_INSIDE = 4,
+  /** 64 bits each, both ends included. What an addend may be: of ADDEND's type, and of TARGET's with another's symbol. */
+  R_LO = 8,
+  R_HI = 16,
+  /** Values that pass. */
+  R_FROM = 24,
+  R_TO = 32,
+  /** The size of a row, as a power of two. */
+  R_BITS = 6;
 
 /** How far st_value of a section's symbol may be from the start of it for the proof to hold. */
-export const REACH: number = 1 << 24;
+export const REACH = 0x100_0000;

@@ -9,10 +9,12 @@ import { type Arch, configOf, type ModuleArea } from '../../arch/arch.ts';
 import type { Howto } from '../../relocs/howto.ts';
 import type { Version } from '../../relocs/module-view.ts';
 import { rowFor } from '../../relocs/rules.ts';
-import { KNOWN_SECTIONS } from './image.ts';
+import { WELL_KNOWN } from './names.ts';
 import { type Plan, plans } from './proof-plans.ts';
 import {
   ADDEND,
+  BY_MODULE,
+  BY_NEIGHBOURS,
   CALL,
   DIRECT_OR_TABLE,
   GOT,
@@ -20,8 +22,33 @@ import {
   HIGH,
   IGNORED,
   LOW,
+  MOST_CALLS,
+  MOST_NEEDS,
+  NO_SLOTS,
+  P_ADDRESS,
+  P_CALL_COUNT,
+  P_CALL_SLOTS,
+  P_CALLS,
+  P_EXPORT_TYPE,
+  P_EXPORT_WORD,
+  P_GUARDED,
+  P_LOOKS_AT_ALL,
+  P_NEED_COUNT,
+  P_NEEDS,
+  P_ROWS,
+  P_SUMS,
+  P_TYPES,
+  P_WANTS_ZERO,
   PLAIN,
-  type ProofTable,
+  R_BITS,
+  R_FROM,
+  R_HI,
+  R_INSIDE,
+  R_LO,
+  R_MASK,
+  R_RULE,
+  R_SIZE,
+  R_TO,
   REACH,
   SUM,
   TABLE,
@@ -36,10 +63,10 @@ const PAGE = 4096n;
 /** As much as a target outside of its section is trusted. */
 const MOST_SLACK = 0x10_0000n;
 
-const hostIsLittle: boolean = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+const CALL_SLOTS = { none: NO_SLOTS, neighbours: BY_NEIGHBOURS, module: BY_MODULE } as const;
 
 /** The table, or undefined for an architecture that needs insmod for each module. */
-export function proofTable(arch: Arch, version: Version): ProofTable | undefined {
+export function proofTable(arch: Arch, version: Version): Uint8Array | undefined {
   const { rules } = arch;
   const config = configOf(arch, version);
   const plan = plans[arch.name];
@@ -53,35 +80,39 @@ export function proofTable(arch: Arch, version: Version): ProofTable | undefined
     arch.regionHead,
   ];
   const isKnown = plan !== undefined || hooks.every((hook) => hook === undefined);
-  if (!arch.is64 || rules.info.generic !== true || arch.orders.length > 2 || !isKnown || !hostIsLittle)
-    return undefined;
+  if (!arch.is64 || rules.info.generic !== true || arch.orders.length > 2 || !isKnown) return undefined;
   const types = Math.max(...rules.rows.keys()) + 1;
-  const table: ProofTable = {
-    rule: new Uint8Array(types),
-    size: new Uint8Array(types),
-    mask: new Uint8Array(types),
-    lo: new Float64Array(types),
-    hi: new Float64Array(types),
-    from: new Float64Array(types),
-    to: new Float64Array(types),
-    inside: new Int32Array(types).fill(-1),
-    wantsZero: rules.nonZeroPlace !== undefined,
-    guarded: rules.before !== undefined,
-    needs: (plan?.needs?.(version) ?? []).map((name) => KNOWN_SECTIONS.indexOf(name)),
-    callSlots: plan?.callSlots ?? 'none',
-    calls: plan?.calls ?? [],
-    looksAtAll: plan?.looksAtAll === true,
-    sums: rules.endSection !== undefined,
-    address: typeOf(arch, 'abs', 8),
-    exportType: arch.prel32Exports === true ? typeOf(arch, 'pcrel', 4) : typeOf(arch, 'abs', 8),
-    exportWord: arch.prel32Exports === true ? 4 : 8,
+  const bytes = new Uint8Array(P_ROWS + (types << R_BITS));
+  const table = new DataView(bytes.buffer);
+  const put = (at: number, value: number | boolean): void => table.setInt32(at, Number(value), true);
+  const list = (count: number, at: number, most: number, values: readonly number[]): void => {
+    if (values.length > most) throw new Error(`${arch.name}: the proof table has room for ${most} of ${values.length}`);
+    put(count, values.length);
+    for (const [n, value] of values.entries()) put(at + n * 4, value);
   };
+  put(P_TYPES, types);
+  put(P_WANTS_ZERO, rules.nonZeroPlace !== undefined);
+  put(P_GUARDED, rules.before !== undefined);
+  put(P_CALL_SLOTS, CALL_SLOTS[plan?.callSlots ?? 'none']);
+  put(P_LOOKS_AT_ALL, plan?.looksAtAll === true);
+  put(P_SUMS, rules.endSection !== undefined);
+  put(P_ADDRESS, typeOf(arch, 'abs', 8));
+  put(P_EXPORT_TYPE, arch.prel32Exports === true ? typeOf(arch, 'pcrel', 4) : typeOf(arch, 'abs', 8));
+  put(P_EXPORT_WORD, arch.prel32Exports === true ? 4 : 8);
+  list(P_CALL_COUNT, P_CALLS, MOST_CALLS, plan?.calls ?? []);
+  list(
+    P_NEED_COUNT,
+    P_NEEDS,
+    MOST_NEEDS,
+    (plan?.needs?.(version) ?? []).map((name) => WELL_KNOWN.indexOf(name) + 1),
+  );
   const reach = reachOf(arch.moduleArea(version, config));
   for (const type of rules.rows.keys()) {
     const row = rowFor(rules, type, version, config);
-    if (row !== undefined && row.action !== 'refuse') enter(table, row, plan ?? {}, reach);
+    if (row !== undefined && row.action !== 'refuse')
+      enter(new DataView(bytes.buffer, P_ROWS + (type << R_BITS)), row, plan ?? {}, reach);
   }
-  return table;
+  return bytes;
 }
 
 /** The first type that is a whole word of a plain calculation. */
@@ -127,11 +158,17 @@ const span = (ranges: readonly (readonly [bigint, bigint])[]): [bigint, bigint] 
   ranges.map(([, hi]) => hi).reduce((a, b) => (a > b ? a : b)),
 ];
 
-function enter(table: ProofTable, row: Howto, plan: Plan, reach: Reach): void {
+/** Writes what can be said of a type into its row. */
+function enter(at: DataView, row: Howto, plan: Plan, reach: Reach): void {
   const { type, field, calc } = row;
   if (field.block === true || row.inPlace === true) return;
-  table.size[type] = field.size;
-  const put = (rule: number): void => void (table.rule[type] = rule);
+  at.setUint8(R_SIZE, field.size);
+  at.setInt32(R_INSIDE, -1, true);
+  const put = (rule: number): void => at.setUint8(R_RULE, rule);
+  const bounds = (lo: number, hi: number, [least, most]: readonly [bigint, bigint]): void => {
+    at.setBigInt64(lo, clamp(least), true);
+    at.setBigInt64(hi, clamp(most), true);
+  };
   const has = (types: readonly number[] | undefined): boolean => types?.includes(type) === true;
   if (row.action === 'ignore') return put(IGNORED);
   if (has(plan.sums)) return put(SUM);
@@ -142,7 +179,7 @@ function enter(table: ProofTable, row: Howto, plan: Plan, reach: Reach): void {
     if (check.name === 'dont' || has(plan.direct)) continue;
     const multiple = /^%(\d+)$/.exec(check.name);
     const passing = check.range?.(row, true);
-    if (multiple !== null) table.mask[type] = Number(multiple[1]) - 1;
+    if (multiple !== null) at.setUint8(R_MASK, Number(multiple[1]) - 1);
     else if (passing === undefined) return;
     else range = range === undefined ? passing : [max(range[0], passing[0]), min(range[1], passing[1])];
   }
@@ -152,19 +189,16 @@ function enter(table: ProofTable, row: Howto, plan: Plan, reach: Reach): void {
   if (has(plan.harmless) && range === undefined) return put(PLAIN);
   if (range === undefined && calc.plain !== undefined) return put(PLAIN);
   if (range === undefined) return;
-  table.from[type] = clamp(range[0]);
-  table.to[type] = clamp(range[1]);
+  bounds(R_FROM, R_TO, range);
   if (calc.plain === 'abs' && calc.plainWithin === undefined) {
-    table.lo[type] = clamp(range[0] - reach.symbols[0]);
-    table.hi[type] = clamp(range[1] - reach.symbols[1]);
+    bounds(R_LO, R_HI, [range[0] - reach.symbols[0], range[1] - reach.symbols[1]]);
     return put(ADDEND);
   }
   const slack = calc.plain === 'page' ? PAGE : 0n;
-  table.lo[type] = clamp(range[0] - reach.others[0] + slack);
-  table.hi[type] = clamp(range[1] - reach.others[1] - slack);
+  bounds(R_LO, R_HI, [range[0] - reach.others[0] + slack, range[1] - reach.others[1] - slack]);
   const room = min(reach.own[0] - slack - range[0], range[1] - reach.own[1] - slack);
   // A PLT reaches everything.
-  table.inside[type] = has(plan.calls) ? 0 : Number(max(-1n, min(room, MOST_SLACK)));
+  at.setInt32(R_INSIDE, has(plan.calls) ? 0 : Number(max(-1n, min(room, MOST_SLACK))), true);
   if (has(plan.table)) return put(TABLE);
   if (has(plan.directOrTable)) return put(DIRECT_OR_TABLE);
   if (has(plan.calls)) return put(CALL);
@@ -174,4 +208,4 @@ function enter(table: ProofTable, row: Howto, plan: Plan, reach: Reach): void {
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
-const clamp = (v: bigint): number => Number(max(-FAR, min(FAR, v)));
+const clamp = (v: bigint): bigint => max(-FAR, min(FAR, v));

@@ -1,6 +1,5 @@
 /** A whole check: the tree is read once by all threads, linked here, and what is in doubt goes through insmod. */
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
 import type { Arch } from '../../arch/arch.ts';
 import { moduleName } from '../../loader/depend-files.ts';
 import { InputError } from '../../loader/input-error.ts';
@@ -15,11 +14,11 @@ import { circles, type Graph } from './graph.ts';
 import { treeHead, type TreeHead } from './head.ts';
 import type { Exporter, Verdict } from './judge.ts';
 import { Link } from './link.ts';
-import { Names, NamesFull } from './names.ts';
+import { Arena, type Frame } from './arena.ts';
+import { NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
 import { E_FLAGS, GPL_ONLY, HAS_CRC, STRUCT_SIZE, VERMAGIC } from './records.ts';
-import type { Frame } from './scan.ts';
-import { readSymvers, type Symvers } from './symvers.ts';
+import { readSymvers } from './symvers.ts';
 import { Teller } from './tell.ts';
 import { Threads } from './threads.ts';
 import { archFor } from './tree-arch.ts';
@@ -144,7 +143,7 @@ class Check {
     const bytes = readBytes(symvers);
     // A line is some 60 bytes; names that are in no line are few.
     const ids = 2 ** Math.ceil(Math.log2(bytes.length / 50 + paths.length * 4 + (1 << 13))) * scale;
-    const names = Names.create(ids, ids * 40);
+    const arena = Arena.create(paths.length, ids, ids * 40);
     const on = (name: string, otherwise: boolean): boolean => (this.config?.[name] ?? otherwise) === true;
     this.modversions = on('MODVERSIONS', / modversions /.test(head.vermagic));
     const proof = this.config === undefined ? proofTable(this.arch, this.version) : undefined;
@@ -153,7 +152,7 @@ class Check {
       little: head.little,
       e_machine: head.e_machine,
       version: this.version,
-      proof,
+      proof: proof === undefined ? 0 : arena.keep(proof),
       modversions: this.modversions,
       signed: on('MODULE_SIG_FORCE', false) || on('LOCKDOWN', false),
     };
@@ -163,21 +162,15 @@ class Check {
       this.version === '7.2' ? (await import('../../loader/symbols.ts')).inModuleNamespace : undefined;
     // Read while the threads are at work already.
     this.open = () => {
-      const table = symversIn(bytes, symvers, names);
       const { modversions } = frame;
-      this.link = new Link(paths, names, table, {
-        modversions,
-        strictVersions,
-        allowMissingNamespaces,
-        inModuleNamespace,
-      });
+      this.link = new Link(paths, arena, { modversions, strictVersions, allowMissingNamespaces, inModuleNamespace });
+      symversIn(bytes, symvers, arena);
     };
     this.job = {
-      names: names.shared,
+      arena: arena.share(frame),
       control: this.control.buffer,
       dir,
       paths,
-      frame,
       shard: options.shard,
       judge: proof === undefined ? this.tables() : undefined,
     };
@@ -187,24 +180,17 @@ class Check {
   async run(): Promise<Checked> {
     const interrupt = new Interrupt(() => Atomics.store(this.control, STOP, 1));
     const stop = this.showProgress(this.paths.length, '');
-    // Reading plain modules takes half a second, in which TurboFan costs more than it gives; insmod wants it.
-    if (this.job.judge === undefined) setFlagsFromString('--no-turbofan');
     try {
-      const scanned = this.threads.scan(this.job, ({ records, problems }) => {
-        this.link.ingest(records);
-        for (const problem of problems) this.problems.set(problem.module, problem);
-      });
+      const scanned = this.threads.scan(this.job);
       this.open();
-      await scanned;
+      for (const problem of await scanned) this.problems.set(problem.module, problem);
       stop();
-      setFlagsFromString('--turbofan');
       const graph = await this.linkAll(interrupt);
       if (this.options.shard === undefined && !interrupt.happened)
         this.warnings.push(...treeWarnings(this.dir, this.link, this.paths));
       if (this.threads.note !== undefined) this.notes.push(this.threads.note);
       return this.checked(graph, interrupt.happened);
     } finally {
-      setFlagsFromString('--turbofan');
       stop();
       interrupt.close();
     }
@@ -239,7 +225,7 @@ class Check {
       for (let i = 0; i < paths.length; i++) {
         if (!this.looked(i) || failed.has(i)) continue;
         const isSuspect = first
-          ? !link.has(i) || link.doubted(i) || odd.has(i) || inCircle.has(i) || duplicates.has(i) || !link.linked(i)
+          ? !link.linked(i) || odd.has(i) || inCircle.has(i) || duplicates.has(i)
           : graph.uses[i]!.some((other) => again!.has(other));
         if (isSuspect) suspects.push(i);
       }
@@ -258,15 +244,7 @@ class Check {
 
   /** Modules that are for another kernel than most. */
   private oddOnesOut(): Set<number> {
-    const { link, paths } = this;
-    const odd = new Set<number>();
-    for (const word of [VERMAGIC, STRUCT_SIZE, E_FLAGS] as const) {
-      const most = link.most(word);
-      paths.forEach((_, i) => {
-        if (link.has(i) && link.field(i, word) !== most) odd.add(i);
-      });
-    }
-    return odd;
+    return new Set([VERMAGIC, STRUCT_SIZE, E_FLAGS].flatMap((word) => this.link.odd(word)));
   }
 
   private sameNames(): void {
@@ -447,9 +425,9 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
-function symversIn(bytes: Uint8Array, path: string, names: Names): Symvers {
+function symversIn(bytes: Uint8Array, path: string, arena: Arena): void {
   try {
-    return readSymvers(bytes, names);
+    readSymvers(bytes, arena);
   } catch (error) {
     if (error instanceof InputError) throw new InputError(`${path}: ${error.message}`, { file: path, cause: error });
     throw error;

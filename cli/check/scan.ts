@@ -1,72 +1,72 @@
-/**
- * One module file, read straight from its bytes: what it is, what it imports and exports, and whether its relocation
- * can fail. Everything of load_module() that does not depend on other modules is either proven here to succeed, or the
- * module is doubted, and insmod (loader/) has the word. So a mistake here may cost time, but only in one direction:
- * test/cli/check/proof.test.ts holds that what is proven is taken by insmod.
- *
- * Nothing is allocated per symbol, per relocation or per section.
- */
-import { D_ARCH, D_FULL } from './doubts.ts';
-import { ExportTables } from './export-tables.ts';
-import { Facts } from './facts.ts';
-import { type Frame, Image } from './image.ts';
-import type { Names } from './names.ts';
-import { DOUBT, FLAGS, UNREADABLE, type Words } from './records.ts';
-import { RelocationProof } from './relocation-proof.ts';
+/** One module file after the other, looked at by the wasm: see wasm/index.ts. */
+import { type Arena, Trap } from './arena.ts';
+import type { Room } from './file-reader.ts';
 
-export type { Frame };
+/** Why a module was doubted, in words, by the numbers of doubts.ts. */
+export const DOUBTS: readonly string[] = [
+  '',
+  'architecture',
+  'signature',
+  'ELF header',
+  'section headers',
+  'section names',
+  'symbol table',
+  'this_module',
+  'modinfo',
+  'versions',
+  'layout',
+  'exports',
+  'relocation',
+  'license',
+  'names',
+  'sections',
+];
 
-/** Reads module after module. What it is given must stay as it is until the call has returned; it is spoilt by then. */
+/** As much as most modules have, in bytes. */
+const USUAL = 1 << 21;
+/** The wasm looks at words, and the last one may begin at the last byte. */
+const SLACK = 16;
+
+/** Memory of the wasm into which files are read. */
+class ArenaRoom implements Room {
+  bytes: Uint8Array = new Uint8Array(0);
+  private readonly arena: Arena;
+
+  constructor(arena: Arena) {
+    this.arena = arena;
+    this.grow(USUAL);
+  }
+
+  grow(size: number): void {
+    this.bytes = this.arena.bytes(this.arena.core.alloc(size + SLACK), size);
+  }
+}
+
+/** Reads module after module. */
 export class Scanner {
-  private readonly frame: Frame;
-  private readonly out: Words;
-  private readonly image: Image;
-  private readonly facts: Facts;
-  private readonly exports: ExportTables;
-  private readonly relocations: RelocationProof;
+  /** What lies at its start need not be copied to be looked at; a look may spoil it. */
+  readonly room: Room;
+  private readonly arena: Arena;
 
-  constructor(frame: Frame, names: Names, out: Words) {
-    this.frame = frame;
-    this.out = out;
-    this.image = new Image(frame, names, out);
-    this.facts = new Facts(this.image, names, out);
-    this.exports = new ExportTables(this.image, names, out);
-    this.relocations = new RelocationProof(this.image, out);
+  constructor(arena: Arena) {
+    this.arena = arena;
+    this.room = new ArenaRoom(arena);
   }
 
-  /** Appends the record of `module` to the stream and gives its start. `prove` false: facts only. */
-  scan(module: number, file: Uint8Array, prove: boolean): number {
-    const { out } = this;
-    const at = out.begin(module);
-    let why: number;
+  /** Makes the record of `module`. `prove` false: facts only. */
+  scan(module: number, file: Uint8Array, prove: boolean): void {
+    const { room } = this;
+    const { core } = this.arena;
     try {
-      why = this.read(file, prove);
+      if (file.buffer !== room.bytes.buffer || file.byteOffset !== room.bytes.byteOffset) {
+        if (file.length > room.bytes.length) room.grow(file.length);
+        room.bytes.set(file);
+      }
+      core.scan(module, room.bytes.byteOffset, file.length, prove);
     } catch (error) {
-      if (!(error instanceof RangeError) && (error as Error).name !== 'NamesFull') throw error;
-      why = D_FULL;
+      if (!(error instanceof Trap)) throw error;
+      // No room for a name, or for the file: what had been found until then, and insmod has the word.
+      core.doubt(module);
     }
-    out.set(DOUBT, why);
-    out.end();
-    return at;
-  }
-
-  private read(file: Uint8Array, prove: boolean): number {
-    const { frame, image, facts, out } = this;
-    let why = image.open(file);
-    if (out.head(FLAGS) & UNREADABLE) return why;
-    why = facts.thisModule() || why;
-    why = facts.modinfo() || why;
-    why = facts.versions() || why;
-    const doubted = facts.symbols();
-    why ||= doubted;
-    const layout = facts.layout();
-    why ||= layout;
-    facts.tail();
-    if (frame.proof !== undefined && !frame.little) image.swap();
-    const exports = this.exports.read();
-    why ||= exports;
-    if (frame.proof === undefined) why ||= D_ARCH;
-    if (why !== 0 || !prove) return why;
-    return this.relocations.prove(frame.proof!);
   }
 }

@@ -6,7 +6,7 @@ import { closest } from '../suggest.ts';
 import { causeOf, type Finding, type SymbolFault } from './findings.ts';
 import type { Graph } from './graph.ts';
 import type { Verdict } from './judge.ts';
-import type { ImportFault, Link } from './link.ts';
+import type { ImportFault, Link, Provider } from './link.ts';
 
 export class Teller {
   private readonly link: Link;
@@ -28,7 +28,7 @@ export class Teller {
   finding(
     i: number,
     verdict: Verdict,
-    duplicates: ReadonlyMap<number, readonly { readonly symbol: number; readonly owner: number }[]>,
+    duplicates: ReadonlyMap<number, readonly { readonly symbol: number; readonly owner: Provider }[]>,
     graph: Graph,
     circle: readonly number[] | undefined,
   ): Finding {
@@ -37,7 +37,7 @@ export class Teller {
     const faults = check === 'read' || !link.has(i) ? [] : link.faults(i);
     const symbols: SymbolFault[] = faults.map((fault) => this.describe(fault, graph, i));
     for (const { symbol, owner } of duplicates.get(i) ?? []) {
-      const provider = owner < 0 ? 'vmlinux' : link.name(owner);
+      const provider = owner === 'kernel' ? 'vmlinux' : link.name(owner);
       symbols.push({
         symbol: link.names.name(symbol),
         kind: 'duplicate',
@@ -101,7 +101,7 @@ export class Teller {
         return { symbol, kind: 'missing', provider: 'vmlinux', near: 'built into the kernel, but not exported' };
       return { symbol, kind: 'missing', near: like(closest(symbol, link.exportedNames())) };
     }
-    const provider = fault.provider < 0 ? 'vmlinux' : link.name(fault.provider);
+    const provider = fault.provider === 'kernel' ? 'vmlinux' : link.name(fault.provider);
     switch (fault.kind) {
       case 'crc': {
         const wanted =

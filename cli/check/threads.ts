@@ -1,11 +1,11 @@
 /** The threads of a check: started early, so that they are there when the tree is known. */
 import { getCompileCacheDir } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import { type Found, type Job, type Judgement, judgeModules, type JudgeTables, scanModules } from './work.ts';
+import { type Job, type Judgement, judgeModules, type JudgeTables, type Problem, scanModules } from './work.ts';
 import type { Order } from './worker.ts';
 
 type Reply =
-  | { readonly kind: 'found'; readonly found: Found }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
   | { readonly kind: 'judgement'; readonly judgement: Judgement }
   | { readonly kind: 'done' }
   | { readonly kind: 'bug'; readonly trace: string };
@@ -53,14 +53,17 @@ export class Threads {
     }
   }
 
-  scan(job: Job, tell: (found: Found) => void): Promise<void> {
-    return this.all(
+  /** Looks at every module of a job; gives those that could not be read. */
+  async scan(job: Job): Promise<Problem[]> {
+    const problems: Problem[] = [];
+    await this.all(
       { kind: 'scan', job },
-      () => scanModules(job, tell, breathe),
+      async () => void problems.push(...(await scanModules(job, breathe))),
       (reply) => {
-        if (reply.kind === 'found') tell(reply.found);
+        if (reply.kind === 'problems') problems.push(...reply.problems);
       },
     );
+    return problems;
   }
 
   judge(

@@ -1,12 +1,11 @@
 /** What each thread does: it takes the next few modules of the tree, as long as there are any, and looks at them. */
 import type { Config } from '../../relocs/module-view.ts';
 import { errnoOf } from '../file-error.ts';
-import { FileReader } from './file-reader.ts';
+import { Arena, type SharedArena } from './arena.ts';
+import { FileReader, OwnRoom } from './file-reader.ts';
 import type { Exporter, Judge, JudgeSetup, Verdict } from './judge.ts';
-import { Names, type SharedNames } from './names.ts';
 import {
   DOUBT,
-  EXPORT_WORDS,
   EXPORTS,
   FLAGS,
   GPL_ONLY,
@@ -15,14 +14,15 @@ import {
   IMPORTS,
   IMPORT_WORDS,
   JUDGED,
-  LENGTH,
   NAME,
+  NAMESPACES,
   PLT,
   RELOCATIONS,
+  SOFTDEPS,
   WEAK,
-  Words,
 } from './records.ts';
-import { type Frame, Scanner } from './scan.ts';
+import { NamesFull } from './names.ts';
+import { Scanner } from './scan.ts';
 
 /** Words of the memory by which threads share the work. */
 export const NEXT = 0,
@@ -32,11 +32,11 @@ export const NEXT = 0,
 
 /** What all threads know. */
 export interface Job {
-  readonly names: SharedNames;
+  /** Where names and records are, and what kernel the modules are for. */
+  readonly arena: SharedArena;
   readonly control: SharedArrayBuffer;
   readonly dir: string;
   readonly paths: readonly string[];
-  readonly frame: Frame;
   /** `--shard`: of `count` parts the one that is checked. The others are read, but not relocated. */
   readonly shard: { readonly index: number; readonly count: number } | undefined;
   /** Modules go through insmod at once, with what Module.symvers says of the others. */
@@ -67,59 +67,33 @@ export interface Judgement {
   readonly slots: number;
 }
 
-/** Told to whoever collects. */
-export interface Found {
-  readonly records: Int32Array<ArrayBuffer>;
-  readonly problems: readonly Problem[];
-  /** Refusals of insmod met on the way; the last word on them comes later. */
-  readonly judgements: readonly Judgement[];
-  /** Relocation types by number, where the frame has a proof table: 1 = met. */
-}
-
 /** Modules taken at a time: so many that taking costs nothing, so few that threads end together. */
 const CHUNK = 8;
 const XZ_CHUNKS = 16,
   XZ_MOST = 400;
-/** Records handed over at a time, in words. */
-const ENOUGH = 1 << 17;
-
 /**
- * Looks at modules until there are none left, or it is told to stop. `breathe`: where the thread has something else to
- * hear in between.
+ * Looks at modules until there are none left, or it is told to stop, and gives those that could not be read. What there
+ * is to know of the others is in the arena. `breathe`: where the thread has something else to hear in between.
  */
-export async function scanModules(
-  job: Job,
-  tell: (found: Found) => void,
-  breathe?: () => Promise<void>,
-): Promise<void> {
+export async function scanModules(job: Job, breathe?: () => Promise<void>): Promise<Problem[]> {
   const control = new Int32Array(job.control);
-  const names = new Names(job.names);
-  const out = new Words();
-  const scanner = new Scanner(job.frame, names, out);
-  const reader = new FileReader();
+  const arena = Arena.attach(job.arena);
+  const scanner = new Scanner(arena);
   const judge = job.judge && (await openJudge(job.judge));
+  // insmod wants memory of its own, and the file as it was.
+  const room = judge === undefined ? scanner.room : new OwnRoom();
+  const reader = new FileReader(room);
   const { dir, paths, shard } = job;
-  let problems: Problem[] = [];
-  let judgements: Judgement[] = [];
+  const problems: Problem[] = [];
   const isMine = (i: number): boolean => shard === undefined || i % shard.count === shard.index;
-  const flush = (): void => {
-    tell({ records: out.take(), problems, judgements });
-    problems = [];
-    judgements = [];
-  };
   const look = (i: number, bytes: Uint8Array): void => {
-    const at = scanner.scan(i, bytes, isMine(i));
-    if (judge !== undefined && isMine(i)) {
-      const judgement = judged(judge, names, out, at, i, bytes);
-      if (judgement !== undefined) judgements.push(judgement);
-    }
-  };
-  const readOne = async (i: number): Promise<void> => {
+    scanner.scan(i, bytes, isMine(i));
+    if (judge === undefined || !isMine(i)) return;
     try {
-      const bytes = reader.read(`${dir}/${paths[i]}`);
-      look(i, bytes instanceof Uint8Array ? bytes : await bytes);
+      judgeScanned(judge, arena, i, bytes);
     } catch (error) {
-      problems.push(problemOf(i, error));
+      // It stays in doubt.
+      if (!(error instanceof NamesFull)) throw error;
     }
   };
 
@@ -127,7 +101,7 @@ export async function scanModules(
   // Starting a process costs as much as unpacking a few modules.
   const size = packed ? Math.min(Math.max(Math.ceil(paths.length / XZ_CHUNKS), CHUNK), XZ_MOST) : CHUNK;
   const xz = packed ? await import('./xz-batch.ts') : undefined;
-  const unpacker = xz && new xz.XzReader();
+  const unpacker = xz && new xz.XzReader(room);
   try {
     for (;;) {
       const from = Atomics.add(control, NEXT, size);
@@ -146,61 +120,53 @@ export async function scanModules(
           i += await unpacker.read(files, (n, bytes) => look(begin + n, bytes), stops);
           if (i > begin) continue;
         }
-        const path = paths[i]!;
-        if (path.endsWith('.ko')) {
-          // The plain case without a promise.
-          try {
-            const bytes = reader.read(`${dir}/${path}`);
-            look(i, bytes instanceof Uint8Array ? bytes : await bytes);
-          } catch (error) {
-            problems.push(problemOf(i, error));
-          }
-        } else await readOne(i);
+        try {
+          const bytes = reader.read(`${dir}/${paths[i]!}`);
+          look(i, bytes instanceof Uint8Array ? bytes : await bytes);
+        } catch (error) {
+          problems.push(problemOf(i, error));
+        }
         Atomics.add(control, DONE, 1);
         i++;
       }
-      if (out.length > ENOUGH) flush();
       if (breathe !== undefined) await breathe();
       if (from >= paths.length || Atomics.load(control, STOP) !== 0) break;
     }
   } finally {
     unpacker?.close();
   }
-  flush();
+  return problems;
 }
 
-/** insmod on what has just been scanned; completes the record when it is taken, and tells of a refusal. */
-function judged(
-  judge: Judge,
-  names: Names,
-  out: Words,
-  at: number,
-  module: number,
-  bytes: Uint8Array,
-): Judgement | undefined {
-  const result = judge.judge(names.name(out.words[at + NAME]!), bytes);
-  if ('errno' in result) return { module, verdict: result, relocations: 0, slots: 0 };
-  const { words } = out;
-  words[at + DOUBT] = 0;
-  words[at + FLAGS]! |= JUDGED;
-  words[at + RELOCATIONS] = result.relocations;
-  words[at + PLT] = result.slots;
-  const imports = words[at + IMPORTS]!;
+/** insmod on what has just been scanned; completes the record when it is taken. */
+function judgeScanned(judge: Judge, arena: Arena, module: number, bytes: Uint8Array): void {
+  const { core, names } = arena;
+  const result = judge.judge(names.name(core.field(module, NAME)), bytes);
+  if ('errno' in result) return;
+  const exports = result.exports.flatMap(({ name, gplonly, crc, namespace }) => [
+    names.of(name),
+    (gplonly ? GPL_ONLY : 0) | (crc === undefined ? 0 : HAS_CRC),
+    crc ?? 0,
+    names.of(namespace),
+  ]);
+  // They stand at the end, and take the place of what was read of them.
+  const imports = core.field(module, IMPORTS);
+  core.cutTo(HEAD + imports * IMPORT_WORDS + core.field(module, NAMESPACES) + core.field(module, SOFTDEPS));
+  const at = core.extend(exports.length);
+  for (const [n, word] of exports.entries()) arena.setWord(at + n * 4, word);
+  const record = core.record.value as number;
+  core.setRecord(module, record);
+  const set = (field: number, value: number): void => arena.setWord(record + field * 4, value);
+  set(DOUBT, 0);
+  set(FLAGS, core.field(module, FLAGS) | JUDGED);
+  set(RELOCATIONS, result.relocations);
+  set(PLT, result.slots);
+  set(EXPORTS, result.exports.length);
   for (let k = 0; k < imports; k++) {
-    const p = at + HEAD + k * IMPORT_WORDS;
+    const p = record + (HEAD + k * IMPORT_WORDS) * 4;
     // What it did not need is nothing to insist on: weak, or a name that the architecture sees to.
-    if (!result.resolved.has(names.name(words[p]!))) words[p + 1]! |= WEAK;
+    if (!result.resolved.has(names.name(arena.word(p)))) arena.setWord(p + 4, arena.word(p + 4) | WEAK);
   }
-  out.length -= words[at + EXPORTS]! * EXPORT_WORDS;
-  for (const e of result.exports) {
-    out.push(names.of(e.name));
-    out.push((e.gplonly ? GPL_ONLY : 0) | (e.crc === undefined ? 0 : HAS_CRC));
-    out.push((e.crc ?? 0) | 0);
-    out.push(names.of(e.namespace));
-  }
-  out.words[at + EXPORTS] = result.exports.length;
-  out.words[at + LENGTH] = out.length - at;
-  return undefined;
 }
 
 /** Puts modules before insmod; `indexes` into the job's paths. */

@@ -25,9 +25,7 @@ async function obey(order: Order): Promise<void> {
   try {
     const { judgeModules, scanModules } = await work;
     if (order.kind === 'scan')
-      await scanModules(order.job, (found) =>
-        parentPort?.postMessage({ kind: 'found', found }, [found.records.buffer]),
-      );
+      parentPort?.postMessage({ kind: 'problems', problems: await scanModules(order.job) }, []);
     else
       await judgeModules(order.job, order.tables, order.moduleNames, order.indexes, (judgement) =>
         parentPort?.postMessage({ kind: 'judgement', judgement }, []),

@@ -6,6 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, constants, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Room } from './file-reader.ts';
 
 /** Longest index that is looked at: a module has one block or a few. */
 const TAIL = 4096;
@@ -62,16 +63,17 @@ function sizeByIndex(tail: Uint8Array, fileSize: number): number | undefined {
 }
 
 /**
- * One thread's `xz`: reads what it writes straight into a buffer that is reused. The pipe is a named one, because of
+ * One thread's `xz`: reads what it writes straight into room that is reused. The pipe is a named one, because of
  * those that Node makes every piece arrive as an object of its own.
  */
 export class XzReader {
   private readonly dir: string;
   private readonly fifo: string;
   private readonly usable: boolean;
-  private buffer: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 21);
+  private readonly room: Room;
 
-  constructor() {
+  constructor(room: Room) {
+    this.room = room;
     let dir = '';
     try {
       dir = mkdtempSync(join(tmpdir(), 'komulator-xz-'));
@@ -88,7 +90,7 @@ export class XzReader {
   }
 
   /**
-   * Unpacks files and gives each to `use` in order, in a buffer that is good until the next. Gives the number of files
+   * Unpacks files and gives each to `use` in order, in room that is good until the next. Gives the number of files
    * that were whole: what comes after them has to be unpacked one by one. Never throws for what a file holds.
    */
   async read(
@@ -118,12 +120,12 @@ export class XzReader {
     try {
       for (; i < sizes.length; i++) {
         const size = sizes[i]!;
-        if (size > this.buffer.length) this.buffer = new Uint8Array(2 ** Math.ceil(Math.log2(size)));
+        if (size > this.room.bytes.length) this.room.grow(2 ** Math.ceil(Math.log2(size)));
+        const { bytes } = this.room;
         let filled = 0;
-        for (let n = -1; filled < size && n !== 0; filled += n)
-          n = readSync(end, this.buffer, filled, size - filled, null);
+        for (let n = -1; filled < size && n !== 0; filled += n) n = readSync(end, bytes, filled, size - filled, null);
         if (filled < size) break;
-        use(i, this.buffer.subarray(0, size));
+        use(i, bytes.subarray(0, size));
         if (breathe !== undefined && (await breathe())) break;
       }
     } finally {

@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Arch } from '../../arch/index.ts';
 import { type JudgeSetup, openJudge } from '../../cli/check/judge.ts';
+import { Arena } from '../../cli/check/arena.ts';
 import { Link } from '../../cli/check/link.ts';
-import { Names } from '../../cli/check/names.ts';
 import { proofTable } from '../../cli/check/proof.ts';
-import { DOUBTS } from '../../cli/check/doubts.ts';
-import { DOUBT, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../cli/check/records.ts';
-import { type Frame, Scanner } from '../../cli/check/scan.ts';
+import { DOUBT, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../cli/check/records.ts';
+import { DOUBTS, Scanner } from '../../cli/check/scan.ts';
 import { readSymvers } from '../../cli/check/symvers.ts';
 import { moduleFiles } from '../../cli/check/tree.ts';
 import { treeHead } from '../../cli/check/head.ts';
@@ -42,26 +41,20 @@ export async function proofAgainstInsmod(
 ): Promise<Proof> {
   const { dir, paths } = moduleFiles(kernel.modulesDir);
   const head = (await treeHead(dir, paths))!;
-  const names = Names.create(1 << 17, 1 << 22);
-  const table = readSymvers(readFileSync(kernel.symvers), names);
+  const arena = Arena.create(paths.length, 1 << 17, 1 << 22);
+  const { names } = arena;
   const modversions = / modversions /.test(head.vermagic);
-  const frame: Frame = {
-    is64: head.is64,
-    little: head.little,
-    e_machine: head.e_machine,
-    version,
-    modversions,
-    signed: false,
-    proof: proofTable(arch, version),
-  };
-  const out = new Words();
-  const scanner = new Scanner(frame, names, out);
-  const link = new Link(paths, names, table, {
+  const link = new Link(paths, arena, {
     modversions,
     strictVersions: true,
     allowMissingNamespaces: false,
     inModuleNamespace: version === '7.2' ? inModuleNamespace : undefined,
   });
+  readSymvers(readFileSync(kernel.symvers), arena);
+  const { is64, little, e_machine } = head;
+  const proof = arena.keep(proofTable(arch, version)!);
+  arena.setFrame({ is64, little, e_machine, version, modversions, signed: false, proof });
+  const scanner = new Scanner(arena);
   const setup: JudgeSetup = {
     arch: arch.name,
     order: head.little ? 'little' : 'big',
@@ -79,15 +72,9 @@ export async function proofAgainstInsmod(
   const doubts: Record<string, number> = {};
   let [proven, agreed, mutants, provenMutants] = [0, 0, 0, 0];
   const isProven = (i: number, file: Uint8Array): boolean => {
-    out.length = 0;
     scanner.scan(i, file, true);
-    const record = out.take();
-    link.ingest(record);
     return (
-      record[DOUBT] === 0 &&
-      record[VERMAGIC] === vermagic &&
-      record[STRUCT_SIZE] === head.structModuleSize &&
-      link.linked(i)
+      link.field(i, VERMAGIC) === vermagic && link.field(i, STRUCT_SIZE) === head.structModuleSize && link.linked(i)
     );
   };
   const random = generator(20_261_120);

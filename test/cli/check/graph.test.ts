@@ -1,7 +1,9 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { circles, depmodOrder, type Graph } from '../../../cli/check/graph.ts';
-import { Names, NamesFull } from '../../../cli/check/names.ts';
+import { Arena } from '../../../cli/check/arena.ts';
+import { NamesFull, WELL_KNOWN } from '../../../cli/check/names.ts';
+import * as wellKnown from '../../../cli/check/well-known.ts';
 
 const graphs: fc.Arbitrary<Graph> = fc
   .integer({ min: 1, max: 12 })
@@ -53,31 +55,62 @@ test('depmod: users before what they use, the last that became free first', (t) 
   t.deepEqual(depmodOrder(turned, [0, 1, 2, 3])[0], [1, 2, 3]);
 });
 
+const frame = {
+  is64: true,
+  little: true,
+  e_machine: 62,
+  version: '6.1',
+  modversions: true,
+  signed: false,
+  proof: 0,
+} as const;
+
 test('names are numbers: the same in every thread, another for every other', (t) => {
-  const names = Names.create(1 << 12, 1 << 18);
-  const other = new Names(names.shared);
-  const word = fc.string({ minLength: 1, maxLength: 20, unit: 'binary-ascii' }).filter((text) => !text.includes('\0'));
+  const arena = Arena.create(1, 1 << 13, 1 << 18);
+  const { names, core } = arena;
+  const other = Arena.attach(arena.share(frame)).names;
+  const word = fc.string({ minLength: 1, maxLength: 40, unit: 'binary-ascii' }).filter((text) => !text.includes('\0'));
   fc.assert(
-    fc.property(word, word, (a, b) => {
+    fc.property(word, word, fc.nat(7), (a, b, shift) => {
       const [x, y] = [names.of(a), other.of(b)];
       if ((x === y) !== (a === b)) throw new Error('two names, one number');
       if (names.name(y) !== b || other.name(x) !== a) throw new Error('another name');
-      if (Math.sign(names.compare(x, y)) !== (a < b ? -1 : a > b ? 1 : 0)) throw new Error('another order');
-      const bytes = new TextEncoder().encode(`.${a}\0${b}`);
-      if (names.internString(bytes, 1, bytes.length) !== x) throw new Error('by its end');
-      if (names.internString(bytes, a.length + 2, bytes.length) !== -1) throw new Error('a string without an end');
+      if (Math.sign(core.compareNames(x, y)) !== (a < b ? -1 : a > b ? 1 : 0)) throw new Error('another order');
+      const at = arena.keep(new TextEncoder().encode(`${'.'.repeat(shift)}${a}\0${b}`)) + shift;
+      const end = at + a.length + 1 + b.length;
+      if (core.internString(at, end) !== x) throw new Error('by its end');
+      if (core.internString(at, at + a.length) !== -1) throw new Error('an end that is out of bounds');
+      if (core.internString(at + a.length + 1, end) !== -1) throw new Error('a string without an end');
     }),
   );
   t.is(names.of(''), 0);
   t.is(names.name(0), '');
 });
 
+test('well-known names have the numbers that both languages know', (t) => {
+  const { names } = Arena.create(1, 64, 1 << 12);
+  const id = (name: string): number => names.of(name);
+  for (const [i, name] of WELL_KNOWN.entries()) t.is(id(name), i + 1, name);
+  t.is(id('.modinfo'), wellKnown.MODINFO);
+  t.is(id('__param'), wellKnown.PARAM);
+  t.is(id('.init.text.ftrace_trampoline'), wellKnown.KNOWN_SECTIONS);
+  t.is(id('.static_call_sites'), wellKnown.STATIC_CALL_SITES);
+  t.is(id('module_layout'), wellKnown.MODULE_LAYOUT);
+  t.is(id('vmlinux'), wellKnown.VMLINUX);
+  t.is(id('GPL'), wellKnown.GPL);
+  t.is(id('Dual MPL/GPL'), wellKnown.DUAL_MPL_GPL);
+});
+
 test('more names than there is room for', (t) => {
-  const names = Names.create(16, 1 << 10);
-  t.throws(
-    () => {
-      for (let i = 0; i < 20; i++) names.of(`name${i}`);
-    },
-    { instanceOf: NamesFull },
-  );
+  const room = WELL_KNOWN.length + 1 + 3;
+  for (const [ids, text] of [
+    [room, 1 << 12],
+    [1 << 10, WELL_KNOWN.reduce((sum, name) => sum + Math.ceil(name.length / 8) * 8, 0) + 3 * 8],
+  ] as const) {
+    const { names } = Arena.create(1, ids, text);
+    const three = ['name0', 'name1', 'name2'].map((name) => names.of(name));
+    t.is(new Set(three).size, 3);
+    t.throws(() => names.of('name3'), { instanceOf: NamesFull });
+    t.is(names.of('name1'), three[1]!);
+  }
 });

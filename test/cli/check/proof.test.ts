@@ -8,12 +8,12 @@ import { loongarch64 } from '../../../arch/loongarch.ts';
 import { riscv64 } from '../../../arch/riscv.ts';
 import { s390x } from '../../../arch/s390.ts';
 import { x86_64 } from '../../../arch/x86.ts';
+import { Arena } from '../../../cli/check/arena.ts';
 import { Judge } from '../../../cli/check/judge.ts';
 import { Link } from '../../../cli/check/link.ts';
-import { Names } from '../../../cli/check/names.ts';
 import { proofTable } from '../../../cli/check/proof.ts';
-import { DOUBT, EXPORTS, IMPORTS, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC, Words } from '../../../cli/check/records.ts';
-import { type Frame, Scanner } from '../../../cli/check/scan.ts';
+import { DOUBT, EXPORTS, IMPORTS, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../../cli/check/records.ts';
+import { Scanner } from '../../../cli/check/scan.ts';
 import { readSymvers } from '../../../cli/check/symvers.ts';
 import { minimalModule, ko, SHF_ALLOC, SHF_EXECINSTR } from '../../../fixtures/build.ts';
 import { elfSection } from '../../../loader/elf-image.ts';
@@ -56,8 +56,6 @@ const headOf = (file: Uint8Array): { vermagic: string; size: number } => ({
 
 /** The quick look and insmod side by side, for modules of one kernel. */
 class Both {
-  private readonly names = Names.create(1 << 13, 1 << 19);
-  private readonly out = new Words();
   private readonly scanner: Scanner;
   private readonly link: Link;
   private readonly judge: Judge;
@@ -67,26 +65,27 @@ class Both {
   constructor(text: string, others: readonly string[] = [], arch: Arch = x86_64, like?: Uint8Array) {
     const { vermagic, size } = like === undefined ? { vermagic: VERMAGIC_72, size: SIZE } : headOf(like);
     this.size = size;
-    const proof = proofTable(arch, '7.2');
     const order = arch.orders[0]!;
-    const frame: Frame = {
+    const paths = ['it.ko', ...others];
+    const arena = Arena.create(paths.length, 1 << 13, 1 << 19);
+    arena.setFrame({
       is64: true,
       little: order === 'little',
       e_machine: arch.e_machine[0]!,
       version: '7.2',
       modversions: true,
       signed: false,
-      proof,
-    };
-    const bytes = new TextEncoder().encode(text);
-    this.scanner = new Scanner(frame, this.names, this.out);
-    this.link = new Link(['it.ko', ...others], this.names, readSymvers(bytes, this.names), {
+      proof: arena.keep(proofTable(arch, '7.2')!),
+    });
+    this.scanner = new Scanner(arena);
+    this.link = new Link(paths, arena, {
       modversions: true,
       strictVersions: false,
       allowMissingNamespaces: false,
       inModuleNamespace: undefined,
     });
-    this.vermagic = this.names.of(vermagic);
+    readSymvers(new TextEncoder().encode(text), arena);
+    this.vermagic = arena.names.of(vermagic);
     const rows = parseSymvers(text);
     this.judge = new Judge(
       {
@@ -111,17 +110,14 @@ class Both {
 
   /** Whether the check would take a module without asking insmod. */
   proven(file: Uint8Array): boolean {
-    this.out.length = 0;
-    const at = this.scanner.scan(0, new Uint8Array(file), true);
-    const record = this.out.take();
-    this.link.ingest(record);
-    const duplicates = this.link.provide(new Set());
+    const { link } = this;
+    this.scanner.scan(0, new Uint8Array(file), true);
+    const duplicates = link.provide(new Set());
     return (
-      record[at + DOUBT] === 0 &&
-      record[at + VERMAGIC] === this.vermagic &&
-      record[at + STRUCT_SIZE] === this.size &&
+      link.field(0, VERMAGIC) === this.vermagic &&
+      link.field(0, STRUCT_SIZE) === this.size &&
       !duplicates.has(0) &&
-      this.link.linked(0)
+      link.linked(0)
     );
   }
 
@@ -310,27 +306,23 @@ test('what is proven of mutated made modules is taken by insmod', (t) => {
 });
 
 test('facts of a record', (t) => {
-  const names = Names.create(1 << 12, 1 << 16);
-  const out = new Words();
-  const frame: Frame = {
+  const arena = Arena.create(6, 1 << 12, 1 << 16);
+  arena.setFrame({
     is64: true,
     little: true,
     e_machine: 62,
     version: '7.2',
     modversions: true,
     signed: false,
-    proof: proofTable(x86_64, '7.2'),
-  };
-  const at = new Scanner(frame, names, out).scan(
-    5,
-    new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])),
-    true,
-  );
-  t.is(out.words[at + DOUBT], 0);
+    proof: arena.keep(proofTable(x86_64, '7.2')!),
+  });
+  new Scanner(arena).scan(5, new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])), true);
+  const word = (field: number): number => arena.core.field(5, field);
+  t.is(word(DOUBT), 0);
   // Two, and module_layout.
-  t.is(out.words[at + IMPORTS], 3);
-  t.is(out.words[at + EXPORTS], 1);
-  t.is(out.words[at + RELOCATIONS], 2 + 3);
+  t.is(word(IMPORTS), 3);
+  t.is(word(EXPORTS), 1);
+  t.is(word(RELOCATIONS), 2 + 3);
   const kernel = new Kernel({ arch: x86_64, version: '7.2', exports: parseSymvers(symvers()) });
   t.is(insmod(kernel, moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])).exports[0]?.name, 'own_fn');
 });

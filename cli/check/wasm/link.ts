@@ -1,0 +1,247 @@
+/**
+ * The tree as a whole, by numbers: who exports what, whether each import is met by an export that check_version(), the
+ * namespace and the licence let through, who depends on whom.
+ */
+import {
+  CLASH_BYTES,
+  E_BITS,
+  E_CRC,
+  E_LISTED,
+  E_LISTED_CRC,
+  E_LISTED_NAMESPACE,
+  E_NAMESPACE,
+  E_OWNER,
+  E_PROVIDER,
+  EXPORT_ROW_BITS,
+  KERNEL,
+  LISTED,
+  LISTED_CRC,
+  LISTED_GPL,
+  MODULE_0,
+  NOBODY,
+} from '../export-rows';
+import {
+  DOUBT,
+  EXPORT_WORDS,
+  EXPORTS,
+  FLAGS,
+  GPL_ONLY,
+  HAS_CRC,
+  HEAD,
+  IMPORT_WORDS,
+  IMPORTS,
+  NAMESPACES,
+  PROPRIETARY,
+  SOFTDEPS,
+  UNREADABLE,
+  WEAK,
+} from '../records';
+import { alloc, moved } from './memory';
+import { nameCount, nameRoom } from './names';
+
+/** A row for each name: who exports it, and what Module.symvers lists. */
+let rows: usize = 0;
+/** Addresses of the modules' records; 0 for one that no thread has told of. */
+let records: usize = 0;
+let modules: i32 = 0;
+/** By module: the last one that was found to use it. */
+let stamps: usize = 0;
+let stamp: i32 = 0;
+/** What a call has found: numbers of modules, or clashes. */
+export let found: usize = 0;
+let foundRoom: usize = 0;
+let foundBytes: usize = 0;
+let modversions: bool = true;
+
+export function attachRecords(at: usize, count: i32): void {
+  records = at;
+  modules = count;
+}
+
+export function setRecord(module: i32, at: usize): void {
+  store<u32>(records + ((<usize>module) << 2), <u32>at);
+}
+
+export function recordOf(module: i32): usize {
+  return load<u32>(records + ((<usize>module) << 2));
+}
+
+/** Begins a link; records may come later. Gives the address of the rows. */
+export function createLink(versions: bool): usize {
+  rows = alloc((<usize>nameRoom()) << EXPORT_ROW_BITS);
+  stamps = alloc((<usize>modules) << 2);
+  modversions = versions;
+  return rows;
+}
+
+export function rowOf(id: i32): usize {
+  return rows + ((<usize>id) << EXPORT_ROW_BITS);
+}
+
+/** A word of a module's record; 0 for one that there is none of. */
+export function field(module: i32, word: i32): i32 {
+  const record = recordOf(module);
+  return record === 0 ? 0 : load<i32>(record + ((<usize>word) << 2));
+}
+
+function has(module: i32): bool {
+  return recordOf(module) !== 0 && (field(module, FLAGS) & UNREADABLE) === 0;
+}
+
+/** What a line of Module.symvers says; of two the kernel's own counts, else the last. `owner` 0: the kernel. */
+export function listExport(id: i32, bits: i32, crc: i32, namespace: i32, owner: i32): void {
+  const row = rowOf(id);
+  if (load<i32>(row, E_LISTED) !== 0 && load<i32>(row, E_OWNER) === 0) return;
+  store<i32>(row, bits, E_LISTED);
+  store<i32>(row, crc, E_LISTED_CRC);
+  store<i32>(row, namespace, E_LISTED_NAMESPACE);
+  store<i32>(row, owner, E_OWNER);
+}
+
+/** Forgets flags of all that is listed. */
+export function unlist(bits: i32): void {
+  for (let id = 0; id < nameCount(); id++) store<i32>(rowOf(id), load<i32>(rowOf(id), E_LISTED) & ~bits, E_LISTED);
+}
+
+/** Enters the kernel's exports, and nobody else's. */
+export function provideKernel(): void {
+  foundBytes = 0;
+  for (let id = 0; id < nameCount(); id++) {
+    const row = rowOf(id);
+    const bits = load<i32>(row, E_LISTED);
+    const isKernels = bits !== 0 && load<i32>(row, E_OWNER) === 0;
+    store<i32>(row, isKernels ? KERNEL : NOBODY, E_PROVIDER);
+    if (!isKernels) continue;
+    store<i32>(row, load<i32>(row, E_LISTED_CRC), E_CRC);
+    store<i32>(row, ((bits & LISTED_GPL) === 0 ? 0 : GPL_ONLY) | ((bits & LISTED_CRC) === 0 ? 0 : HAS_CRC), E_BITS);
+    store<i32>(row, load<i32>(row, E_LISTED_NAMESPACE), E_NAMESPACE);
+  }
+}
+
+/** Enters a module's exports. False where its tables are not known: it may export what Module.symvers lists. */
+export function provide(module: i32): bool {
+  const record = recordOf(module);
+  if (record === 0) return false;
+  const count = field(module, EXPORTS);
+  if (count === 0) return field(module, DOUBT) === 0;
+  let at = exportsOf(module);
+  for (let i = 0; i < count; i++, at += EXPORT_WORDS << 2)
+    if (load<i32>(at) > 0) enter(module, load<i32>(at), load<i32>(at, 4), load<i32>(at, 8), load<i32>(at, 12));
+  return true;
+}
+
+/** One export; what somebody else exports already is noted as a clash. */
+export function enter(module: i32, id: i32, bits: i32, crc: i32, namespace: i32): void {
+  const before = load<i32>(rowOf(id), E_PROVIDER);
+  if (before === module + MODULE_0) return;
+  if (before === NOBODY) return assign(module, id, bits, crc, namespace);
+  const at = note(CLASH_BYTES);
+  store<i32>(at, module);
+  store<i32>(at, id, 4);
+  store<i32>(at, bits, 8);
+  store<i32>(at, crc, 12);
+  store<i32>(at, namespace, 16);
+}
+
+export function assign(module: i32, id: i32, bits: i32, crc: i32, namespace: i32): void {
+  const row = rowOf(id);
+  store<i32>(row, module + MODULE_0, E_PROVIDER);
+  store<i32>(row, crc, E_CRC);
+  store<i32>(row, bits, E_BITS);
+  store<i32>(row, namespace, E_NAMESPACE);
+}
+
+/** How many clashes there were since provideKernel(). */
+export function clashCount(): i32 {
+  return <i32>(foundBytes / CLASH_BYTES);
+}
+
+function note(bytes: usize): usize {
+  if (foundBytes + bytes > foundRoom) {
+    const larger = max(foundRoom * 2, 1 << 12);
+    found = moved(found, foundBytes, larger);
+    foundRoom = larger;
+  }
+  const at = found + foundBytes;
+  foundBytes += bytes;
+  return at;
+}
+
+function importsOf(module: i32): usize {
+  return recordOf(module) + (HEAD << 2);
+}
+function listsOf(module: i32): usize {
+  return importsOf(module) + <usize>field(module, IMPORTS) * (IMPORT_WORDS << 2);
+}
+/** Where the exports of a module begin. */
+export function exportsOf(module: i32): usize {
+  return listsOf(module) + ((<usize>(field(module, NAMESPACES) + field(module, SOFTDEPS))) << 2);
+}
+
+/** Whether a module could be read, is proven, and each of its imports is met; 2 where only namespaces are open. */
+export function linked(module: i32): i32 {
+  if (!has(module) || field(module, DOUBT) !== 0) return 0;
+  const proprietary = (field(module, FLAGS) & PROPRIETARY) !== 0;
+  const to = listsOf(module);
+  let open = false;
+  for (let at = importsOf(module); at < to; at += IMPORT_WORDS << 2) {
+    const row = rowOf(load<i32>(at));
+    const who = load<i32>(row, E_PROVIDER);
+    const bits = load<i32>(at, 4);
+    if (who === NOBODY) {
+      if ((bits & WEAK) === 0) return 0;
+      continue;
+    }
+    if (proprietary || (who !== KERNEL && (field(who - MODULE_0, FLAGS) & PROPRIETARY) !== 0)) return 0;
+    if (modversions && (load<i32>(row, E_BITS) & HAS_CRC) !== 0) {
+      if ((bits & HAS_CRC) === 0 || load<i32>(at, 8) !== load<i32>(row, E_CRC)) return 0;
+    }
+    const namespace = load<i32>(row, E_NAMESPACE);
+    if (namespace !== 0 && !imports(module, namespace)) open = true;
+  }
+  return open ? 2 : 1;
+}
+
+/** Whether a module imports a namespace. */
+export function imports(module: i32, namespace: i32): bool {
+  const from = listsOf(module);
+  for (let n = 0; n < field(module, NAMESPACES); n++)
+    if (load<i32>(from + ((<usize>n) << 2)) === namespace) return true;
+  return false;
+}
+
+/** Finds the modules that a module uses, in the order in which its symbols first name them: how many. */
+export function dependencies(module: i32): i32 {
+  foundBytes = 0;
+  if (recordOf(module) === 0) return 0;
+  stamp++;
+  const to = listsOf(module);
+  for (let at = importsOf(module); at < to; at += IMPORT_WORDS << 2) {
+    const who = load<i32>(rowOf(load<i32>(at)), E_PROVIDER) - MODULE_0;
+    if (who < 0 || who === module) continue;
+    const last = stamps + ((<usize>who) << 2);
+    if (load<i32>(last) === stamp) continue;
+    store<i32>(last, stamp);
+    store<i32>(note(4), who);
+  }
+  return <i32>(foundBytes >> 2);
+}
+
+/** What more than half of the modules have in a word, if anything is. */
+export function majority(word: i32): i32 {
+  let best = 0;
+  let lead = 0;
+  for (let module = 0; module < modules; module++) {
+    if (!has(module)) continue;
+    const value = field(module, word);
+    if (lead === 0) best = value;
+    lead += value === best ? 1 : -1;
+  }
+  return best;
+}
+
+/** The first module from `module` on that could be read and has something else in a word; -1 where none has. */
+export function nextOther(word: i32, value: i32, module: i32): i32 {
+  for (; module < modules; module++) if (has(module) && field(module, word) !== value) return module;
+  return -1;
+}
