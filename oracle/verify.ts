@@ -3,7 +3,8 @@
  * form.
  */
 import * as fc from 'fast-check';
-import { type CaseRange, cases } from '../testing/generate.ts';
+import type { CaseRange } from '../testing/case-range.ts';
+import { cases } from '../testing/generate.ts';
 import { Coverage } from '../testing/coverage.ts';
 import { compare, type Difference, type Outcome, run } from '../testing/replay.ts';
 import { fromBase64, type Vector } from '../testing/vector.ts';

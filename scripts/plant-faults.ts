@@ -13,7 +13,7 @@ import { processIo } from '../cli/io.ts';
 import { type Port, startPort } from '../oracle/build.ts';
 import { ports } from '../oracle/ports.ts';
 import { type Verdict, verify } from '../oracle/verify.ts';
-import type { CaseRange } from '../testing/generate.ts';
+import type { CaseRange } from '../testing/case-range.ts';
 import { harmless, type Harmless, notRun } from './faults/harmless.ts';
 import { type Planted, readTable, writeTable } from './faults/table.ts';
 import { QuickBuild } from './faults/quick-build.ts';

@@ -1,6 +1,6 @@
 /**
- * What random cases of relocation would hardly ever come upon, as data, by backend: relocations that mean something only
- * together, or only with certain words.
+ * What random cases of relocation would hardly ever come upon, as data, by backend: relocations that mean something
+ * only together, or only with certain words.
  */
 
 /** One relocation of a recipe. */

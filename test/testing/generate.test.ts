@@ -5,12 +5,13 @@ import { existsIn } from '../../arch/summary.ts';
 import type { Howto } from '../../relocs/howto.ts';
 import { rowApplies, rowFor } from '../../relocs/rules.ts';
 import { versions, type Version } from '../../relocs/module-view.ts';
+import type { CaseRange } from '../../testing/case-range.ts';
 import { Coverage } from '../../testing/coverage.ts';
 import { cases } from '../../testing/generate.ts';
 import { run } from '../../testing/replay.ts';
 
 const newest = (arch: Arch): Version => versions.findLast((v) => existsIn(arch, v)) ?? '7.2';
-const range = (arch: Arch, version: Version = newest(arch)): Parameters<typeof cases>[0] => ({
+const range = (arch: Arch, version: Version = newest(arch)): CaseRange => ({
   arch,
   version,
   little: arch.orders[0] === 'little',
