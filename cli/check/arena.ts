@@ -47,13 +47,22 @@ export interface Core {
   readonly provide: (module: number) => number;
   readonly enter: (module: number, id: number, bits: number, crc: number, namespace: number) => void;
   readonly assign: (module: number, id: number, bits: number, crc: number, namespace: number) => void;
-  readonly clashCount: () => number;
   readonly found: WebAssembly.Global;
+  readonly foundWords: () => number;
   readonly linked: (module: number) => number;
   readonly imports: (module: number, namespace: number) => number;
-  readonly dependencies: (module: number) => number;
+  readonly nextLoose: (module: number) => number;
+  readonly namesDiffer: () => number;
+  readonly linkModules: () => number;
+  readonly usesOf: (module: number) => number;
+  readonly useCount: (module: number) => number;
   readonly majority: (word: number) => number;
   readonly nextOther: (word: number, value: number, module: number) => number;
+  readonly markModules: (from: number, end: number) => void;
+  readonly isModule: (name: number) => number;
+  readonly hasAlias: (from: number, end: number, name: number) => number;
+  readonly namesInAliases: (from: number, end: number) => number;
+  readonly strayAliases: (from: number, end: number) => number;
 }
 
 /** The kernel that a tree is for, as far as reading its modules goes. */
@@ -67,6 +76,12 @@ export interface Frame {
   readonly signed: boolean;
   /** Where the proof table lies; 0: every module goes through insmod. */
   readonly proof: number;
+}
+
+/** Where something lies. */
+export interface Kept {
+  readonly at: number;
+  readonly end: number;
 }
 
 /** Addresses of what all threads share. */
@@ -167,11 +182,11 @@ export class Arena {
     return new Uint8Array(this.memory.buffer as unknown as SharedArrayBuffer, at, length);
   }
 
-  /** Puts bytes there for good, and gives their address. */
-  keep(bytes: Uint8Array): number {
+  /** Puts bytes there for good. */
+  keep(bytes: Uint8Array): Kept {
     const at = this.core.alloc(bytes.length + 8);
     this.bytes(at, bytes.length).set(bytes);
-    return at;
+    return { at, end: at + bytes.length };
   }
 
   /** Room for some bytes that nobody needs for long. */

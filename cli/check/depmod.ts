@@ -23,9 +23,9 @@ export function graphText(format: GraphFormat, checked: Checked): string {
 }
 
 /** Modules and their dependencies in depmod's order. */
-function modulesDep({ paths, graph, result }: Checked): string {
+function modulesDep({ paths, link, result }: Checked): string {
   const order = buildOrder(paths, join(result.dir, 'modules.order'));
-  const dependencies = depmodOrder(graph, order);
+  const dependencies = depmodOrder(link, order);
   return order.map((i) => `${paths[i]}:${dependencies[i]!.map((other) => ` ${paths[other]}`).join('')}`).join('\n');
 }
 
@@ -61,17 +61,17 @@ function modulesSymbols({ paths, link, result }: Checked): string {
 }
 
 function dot(checked: Checked): string {
-  const { graph, names } = checked;
-  const edges = graph.uses.flatMap((list, i) => list.map((other) => `  "${names[i]}" -> "${names[other]}";`));
+  const { link, names } = checked;
+  const edges = names.flatMap((name, i) => link.uses(i).map((other) => `  "${name}" -> "${names[other]}";`));
   return ['digraph modules {', '  rankdir = LR;', ...names.map((name) => `  "${name}";`), ...edges, '}'].join('\n');
 }
 
-function graphJson({ graph, names, paths, link }: Checked): object {
+function graphJson({ names, paths, link }: Checked): object {
   return {
     modules: paths.map((path, i) => ({
       name: names[i],
       path,
-      uses: graph.uses[i]!.map((other) => ({
+      uses: link.uses(i).map((other) => ({
         name: names[other],
         symbols: link.symbolsFrom(i, other).map((id) => link.names.name(id)),
       })),

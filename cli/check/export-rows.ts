@@ -22,4 +22,4 @@ export const LISTED = 1,
   LISTED_CRC = 4;
 
 /** An export that somebody else has: module, name, bits, CRC, namespace. */
-export const CLASH_BYTES = 20;
+export const CLASH_WORDS = 5;

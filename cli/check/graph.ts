@@ -2,12 +2,14 @@
 
 export interface Graph {
   readonly count: number;
-  /** Direct dependencies of each, in the order of first use. */
-  readonly uses: readonly (readonly number[])[];
+  /** Direct dependencies of a module, in the order of first use. */
+  uses(i: number): readonly number[];
 }
 
 /** Groups of modules that need each other, which can be loaded in no order. */
-export function circles({ count, uses }: Graph): number[][] {
+export function circles(graph: Graph): number[][] {
+  const { count } = graph;
+  const uses = Array.from({ length: count }, (_, i) => graph.uses(i));
   const index = new Int32Array(count).fill(-1);
   const low = new Int32Array(count);
   const onStack = new Uint8Array(count);
@@ -49,7 +51,9 @@ export function circles({ count, uses }: Graph): number[][] {
  * what they use; of those that nobody uses any more the one that came to it last goes first, and what it uses loses it as
  * a user in the order of first use. `order`: the modules as modules.order has them.
  */
-export function depmodOrder({ count, uses }: Graph, order: readonly number[]): number[][] {
+export function depmodOrder(graph: Graph, order: readonly number[]): number[][] {
+  const { count } = graph;
+  const uses = Array.from({ length: count }, (_, i) => graph.uses(i));
   const users = new Int32Array(count);
   for (const list of uses) for (const other of list) users[other]!++;
   const free = order.filter((i) => users[i] === 0);

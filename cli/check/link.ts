@@ -6,7 +6,7 @@
 import { moduleName } from '../../loader/depend-files.ts';
 import type { Arena } from './arena.ts';
 import {
-  CLASH_BYTES,
+  CLASH_WORDS,
   E_BITS,
   E_CRC,
   E_LISTED,
@@ -231,8 +231,9 @@ export class Link {
       if (all === undefined) duplicates.set(i, [{ symbol, owner }]);
       else all.push({ symbol, owner });
     };
-    const count = arena.core.clashCount();
-    for (let n = 0, at = arena.core.found.value as number; n < count; n++, at += CLASH_BYTES) {
+    const from = arena.core.found.value as number;
+    const end = from + arena.core.foundWords() * 4;
+    for (let at = from; at < end; at += CLASH_WORDS * 4) {
       const [i, id] = [arena.word(at), arena.word(at + 4)];
       const before = this.providerOf(id);
       if (before === undefined || before === i) continue;
@@ -308,13 +309,26 @@ export class Link {
     return all;
   }
 
-  /** Modules that a module uses, in the order in which its symbols first name them; absent weak ones are none. */
-  dependencies(i: number): number[] {
+  /** The first module from `i` on that is not linked(), or of which that is not sure; -1 where all are. */
+  nextLoose(i: number): number {
+    return this.arena.core.nextLoose(i);
+  }
+
+  /** Whether all modules that could be read have names, and different ones. */
+  get namesDiffer(): boolean {
+    return this.arena.core.namesDiffer() !== 0;
+  }
+
+  /** Notes who uses whom, as exports are now; says whether there is a circle in it. */
+  linkModules(): boolean {
+    return this.arena.core.linkModules() === 0;
+  }
+
+  /** What was noted: modules that a module uses, in the order in which its symbols first name them; absent weak ones are none. */
+  uses(i: number): number[] {
     const { arena } = this;
-    const count = arena.core.dependencies(i);
-    const all: number[] = [];
-    for (let n = 0, at = arena.core.found.value as number; n < count; n++) all.push(arena.word(at + n * 4));
-    return all;
+    const at = arena.core.usesOf(i);
+    return Array.from({ length: arena.core.useCount(i) }, (_, n) => arena.word(at + n * 4));
   }
 
   /** Symbols that `i` takes from `other`. */

@@ -10,7 +10,7 @@ import type { Io } from '../io.ts';
 import { profileOf, vendorOf } from '../profile.ts';
 import { UsageError } from '../usage-error.ts';
 import { type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
-import { circles, type Graph } from './graph.ts';
+import { circles } from './graph.ts';
 import { treeHead, type TreeHead } from './head.ts';
 import type { Exporter, Verdict } from './judge.ts';
 import { Link } from './link.ts';
@@ -37,13 +37,11 @@ export interface RunOptions {
   readonly shard?: { readonly index: number; readonly count: number } | undefined;
 }
 
-/** The result, and the graph for those who want it. */
+/** The result, and what it comes from: the link is the graph of the modules, with nobody left out. */
 export interface Checked {
   readonly result: CheckResult;
   readonly link: Link;
   readonly paths: readonly string[];
-  /** Direct dependencies, with nobody left out. */
-  readonly graph: Graph;
   /** Of the modules. */
   readonly names: readonly string[];
 }
@@ -100,6 +98,7 @@ class Check {
   private modversions = true;
   private symvers!: string;
   private job!: Job;
+  private arena!: Arena;
   private link!: Link;
   /** Makes the link, once the threads have begun. */
   private open!: () => void;
@@ -144,6 +143,7 @@ class Check {
     // A line is some 60 bytes; names that are in no line are few.
     const ids = 2 ** Math.ceil(Math.log2(bytes.length / 50 + paths.length * 4 + (1 << 13))) * scale;
     const arena = Arena.create(paths.length, ids, ids * 40);
+    this.arena = arena;
     const on = (name: string, otherwise: boolean): boolean => (this.config?.[name] ?? otherwise) === true;
     this.modversions = on('MODVERSIONS', / modversions /.test(head.vermagic));
     const proof = this.config === undefined ? proofTable(this.arch, this.version) : undefined;
@@ -152,7 +152,7 @@ class Check {
       little: head.little,
       e_machine: head.e_machine,
       version: this.version,
-      proof: proof === undefined ? 0 : arena.keep(proof),
+      proof: proof === undefined ? 0 : arena.keep(proof).at,
       modversions: this.modversions,
       signed: on('MODULE_SIG_FORCE', false) || on('LOCKDOWN', false),
     };
@@ -185,11 +185,11 @@ class Check {
       this.open();
       for (const problem of await scanned) this.problems.set(problem.module, problem);
       stop();
-      const graph = await this.linkAll(interrupt);
+      await this.linkAll(interrupt);
       if (this.options.shard === undefined && !interrupt.happened)
-        this.warnings.push(...treeWarnings(this.dir, this.link, this.paths));
+        this.warnings.push(...treeWarnings(this.dir, this.link, this.arena, this.paths));
       if (this.threads.note !== undefined) this.notes.push(this.threads.note);
-      return this.checked(graph, interrupt.happened);
+      return this.checked(interrupt.happened);
     } finally {
       stop();
       interrupt.close();
@@ -206,40 +206,46 @@ class Check {
     return this.isMine(i) && (this.link.seen(i) || this.problems.has(i));
   }
 
-  private async linkAll(interrupt: Interrupt): Promise<Graph> {
+  private async linkAll(interrupt: Interrupt): Promise<void> {
     const { link, failed, paths } = this;
     const teller = new Teller(link, paths, failed, this.options.symbols);
     for (const [i, problem] of this.problems) this.unreadable(i, problem);
-    link.provide(new Set(this.problems.keys()));
-    const graph: Graph = { count: paths.length, uses: paths.map((_, i) => link.dependencies(i)) };
+    let without: ReadonlySet<number> = new Set(this.problems.keys());
+    let duplicates = link.provide(without);
     const inCircle = new Map<number, readonly number[]>();
-    for (const circle of circles(graph)) for (const i of circle) inCircle.set(i, circle);
-    this.sameNames();
+    if (link.linkModules()) for (const circle of circles(link)) for (const i of circle) inCircle.set(i, circle);
+    if (!link.namesDiffer) this.sameNames();
 
     const odd = this.oddOnesOut();
     let again: ReadonlySet<number> | undefined;
-    for (let first = true; ; first = false) {
-      const without = new Set([...failed.keys(), ...inCircle.keys()]);
-      const duplicates = link.provide(without);
-      const suspects: number[] = [];
-      for (let i = 0; i < paths.length; i++) {
-        if (!this.looked(i) || failed.has(i)) continue;
-        const isSuspect = first
-          ? !link.linked(i) || odd.has(i) || inCircle.has(i) || duplicates.has(i)
-          : graph.uses[i]!.some((other) => again!.has(other));
-        if (isSuspect) suspects.push(i);
-      }
-      if (suspects.length === 0) return graph;
+    for (;;) {
+      const gone = new Set([...failed.keys(), ...inCircle.keys()]);
+      if (gone.size !== without.size || [...gone].some((i) => !without.has(i))) duplicates = link.provide(gone);
+      without = gone;
+      const all =
+        again === undefined
+          ? [...this.doubtful(), ...odd, ...inCircle.keys(), ...duplicates.keys()]
+          : [...paths.keys()].filter((i) => link.uses(i).some((other) => again!.has(other)));
+      const suspects = [...new Set(all)].filter((i) => this.looked(i) && !failed.has(i)).toSorted((a, b) => a - b);
+      if (suspects.length === 0) return;
       const verdicts = await this.judge(suspects, without, interrupt);
       const fresh = new Set<number>();
       for (const [i, verdict] of verdicts) {
         fresh.add(i);
-        failed.set(i, teller.finding(i, verdict, duplicates, graph, inCircle.get(i)));
+        failed.set(i, teller.finding(i, verdict, duplicates, inCircle.get(i)));
       }
-      if (fresh.size === 0 || interrupt.happened) return graph;
+      if (fresh.size === 0 || interrupt.happened) return;
       // Whose providers have just gone is asked again without them.
       again = fresh;
     }
+  }
+
+  /** Modules that are not proven, or not linked. */
+  private doubtful(): number[] {
+    const { link } = this;
+    const all: number[] = [];
+    for (let i = link.nextLoose(0); i >= 0; i = link.nextLoose(i + 1)) if (!link.linked(i)) all.push(i);
+    return all;
   }
 
   /** Modules that are for another kernel than most. */
@@ -354,7 +360,7 @@ class Check {
   /** Interrupted before insmod had its say. */
   private readonly unheard = new Set<number>();
 
-  private checked(graph: Graph, interrupted: boolean): Checked {
+  private checked(interrupted: boolean): Checked {
     const { link, failed, paths } = this;
     const all = [...failed].toSorted(([a], [b]) => a - b).map(([, finding]) => finding);
     let checked = 0;
@@ -394,7 +400,6 @@ class Check {
       result,
       link,
       paths,
-      graph,
       get names() {
         return paths.map((_, i) => link.name(i));
       },

@@ -7,8 +7,8 @@ import { LISTED, LISTED_CRC, LISTED_GPL } from './export-rows.ts';
 /** Throws InputError with the line's number for what is no Module.symvers, and NamesFull. */
 export function readSymvers(bytes: Uint8Array, arena: Arena): void {
   const { core, names } = arena;
-  const at = arena.keep(bytes);
-  if (names.orFull(() => core.symvers(at, at + bytes.length)) !== 0) return;
+  const { at, end } = arena.keep(bytes);
+  if (names.orFull(() => core.symvers(at, end)) !== 0) return;
   core.unlist(-1);
   for (const row of parseSymvers(bytes)) {
     const owner = row.owner === 'vmlinux' ? 0 : names.of(moduleName(row.owner));

@@ -4,7 +4,6 @@ import { moduleName } from '../../loader/depend-files.ts';
 import { fileError } from '../file-error.ts';
 import { closest } from '../suggest.ts';
 import { causeOf, type Finding, type SymbolFault } from './findings.ts';
-import type { Graph } from './graph.ts';
 import type { Verdict } from './judge.ts';
 import type { ImportFault, Link, Provider } from './link.ts';
 
@@ -29,13 +28,12 @@ export class Teller {
     i: number,
     verdict: Verdict,
     duplicates: ReadonlyMap<number, readonly { readonly symbol: number; readonly owner: Provider }[]>,
-    graph: Graph,
     circle: readonly number[] | undefined,
   ): Finding {
     const { link } = this;
     const { errno, log, reason, check, crash } = verdict;
     const faults = check === 'read' || !link.has(i) ? [] : link.faults(i);
-    const symbols: SymbolFault[] = faults.map((fault) => this.describe(fault, graph, i));
+    const symbols: SymbolFault[] = faults.map((fault) => this.describe(fault, i));
     for (const { symbol, owner } of duplicates.get(i) ?? []) {
       const provider = owner === 'kernel' ? 'vmlinux' : link.name(owner);
       symbols.push({
@@ -57,9 +55,12 @@ export class Teller {
         reason: `${needs.join(', ')} need each other: none of them can be loaded first`,
       };
     }
-    const gone = graph.uses[i]!.filter((other) => this.failed.has(other)).map((other) => link.name(other));
+    const gone = this.link
+      .uses(i)
+      .filter((other) => this.failed.has(other))
+      .map((other) => link.name(other));
     const onlyGone =
-      faults.length > 0 && faults.every((f) => f.kind === 'missing' && this.ownerOf(f.symbol, graph, i) !== undefined);
+      faults.length > 0 && faults.every((f) => f.kind === 'missing' && this.ownerOf(f.symbol, i) !== undefined);
     if (check === 'C79' && gone.length > 0 && onlyGone)
       return {
         ...base,
@@ -73,18 +74,20 @@ export class Teller {
   }
 
   /** The failed module among a module's dependencies that exports a symbol. */
-  private ownerOf(symbol: number, graph: Graph, i: number): number | undefined {
-    return graph.uses[i]!.find(
-      (other) =>
-        (this.failed.has(other) || other === i) && this.link.exports(other).some(({ name }) => name === symbol),
-    );
+  private ownerOf(symbol: number, i: number): number | undefined {
+    return this.link
+      .uses(i)
+      .find(
+        (other) =>
+          (this.failed.has(other) || other === i) && this.link.exports(other).some(({ name }) => name === symbol),
+      );
   }
 
-  private describe(fault: ImportFault, graph: Graph, i: number): SymbolFault {
+  private describe(fault: ImportFault, i: number): SymbolFault {
     const { link } = this;
     const symbol = link.names.name(fault.symbol);
     if (fault.kind === 'missing') {
-      const owner = this.ownerOf(fault.symbol, graph, i);
+      const owner = this.ownerOf(fault.symbol, i);
       if (owner !== undefined) {
         const provider = link.name(owner);
         return { symbol, kind: 'missing', provider, near: `exported by ${provider}, which does not load` };

@@ -52,7 +52,7 @@ export async function proofAgainstInsmod(
   });
   readSymvers(readFileSync(kernel.symvers), arena);
   const { is64, little, e_machine } = head;
-  const proof = arena.keep(proofTable(arch, version)!);
+  const proof = arena.keep(proofTable(arch, version)!).at;
   arena.setFrame({ is64, little, e_machine, version, modversions, signed: false, proof });
   const scanner = new Scanner(arena);
   const setup: JudgeSetup = {

@@ -31,6 +31,7 @@ import {
   VERSIONS,
   VMLINUX,
 } from '../well-known';
+import { nul } from './bytes';
 import { half, is64, little, modversions, version, word } from './frame';
 import {
   end,
@@ -56,7 +57,7 @@ import {
   start,
 } from './image';
 import { alloc, moved } from './memory';
-import { internString, nameRoom, nul } from './names';
+import { internString, nameRoom } from './names';
 import { extend, head, setHead } from './record';
 
 /** More than this no module needs; what claims more is left to insmod. */

@@ -21,20 +21,22 @@ import { hasProof } from './proof';
 import { beginRecord, head, record, setHead } from './record';
 import { attachRelocations, proveRelocations } from './relocation-proof';
 
+export { hasAlias, isModule, markModules, namesInAliases, strayAliases } from './aliases';
+export { found, foundWords } from './found';
 export { frame } from './frame';
 export {
   assign,
-  clashCount,
   createLink,
-  dependencies,
   enter,
   exportsOf,
   field,
-  found,
   imports,
   linked,
+  linkModules,
   listExport,
   majority,
+  namesDiffer,
+  nextLoose,
   nextOther,
   provide,
   provideKernel,
@@ -42,6 +44,8 @@ export {
   rowOf,
   setRecord,
   unlist,
+  useCount,
+  usesOf,
 } from './link';
 export { alloc } from './memory';
 export { compareNames, createNames, intern, internString, nameAt, nameCount, nameLength, namesFull } from './names';

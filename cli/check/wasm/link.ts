@@ -3,7 +3,7 @@
  * namespace and the licence let through, who depends on whom.
  */
 import {
-  CLASH_BYTES,
+  CLASH_WORDS,
   E_BITS,
   E_CRC,
   E_LISTED,
@@ -30,12 +30,15 @@ import {
   HEAD,
   IMPORT_WORDS,
   IMPORTS,
+  NAME,
   NAMESPACES,
   PROPRIETARY,
   SOFTDEPS,
   UNREADABLE,
   WEAK,
 } from '../records';
+import { find, findNothing } from './found';
+import { hasMet, meet, newGeneration } from './image';
 import { alloc, moved } from './memory';
 import { nameCount, nameRoom } from './names';
 
@@ -47,10 +50,10 @@ let modules: i32 = 0;
 /** By module: the last one that was found to use it. */
 let stamps: usize = 0;
 let stamp: i32 = 0;
-/** What a call has found: numbers of modules, or clashes. */
-export let found: usize = 0;
-let foundRoom: usize = 0;
-let foundBytes: usize = 0;
+/** Who uses whom: where each module's part begins, and numbers of modules. */
+let firstUse: usize = 0;
+let uses: usize = 0;
+let useRoom: usize = 0;
 let modversions: bool = true;
 
 export function attachRecords(at: usize, count: i32): void {
@@ -100,13 +103,15 @@ export function listExport(id: i32, bits: i32, crc: i32, namespace: i32, owner: 
 
 /** Forgets flags of all that is listed. */
 export function unlist(bits: i32): void {
-  for (let id = 0; id < nameCount(); id++) store<i32>(rowOf(id), load<i32>(rowOf(id), E_LISTED) & ~bits, E_LISTED);
+  const count = nameCount();
+  for (let id = 0; id < count; id++) store<i32>(rowOf(id), load<i32>(rowOf(id), E_LISTED) & ~bits, E_LISTED);
 }
 
 /** Enters the kernel's exports, and nobody else's. */
 export function provideKernel(): void {
-  foundBytes = 0;
-  for (let id = 0; id < nameCount(); id++) {
+  findNothing();
+  const count = nameCount();
+  for (let id = 0; id < count; id++) {
     const row = rowOf(id);
     const bits = load<i32>(row, E_LISTED);
     const isKernels = bits !== 0 && load<i32>(row, E_OWNER) === 0;
@@ -135,7 +140,7 @@ export function enter(module: i32, id: i32, bits: i32, crc: i32, namespace: i32)
   const before = load<i32>(rowOf(id), E_PROVIDER);
   if (before === module + MODULE_0) return;
   if (before === NOBODY) return assign(module, id, bits, crc, namespace);
-  const at = note(CLASH_BYTES);
+  const at = find(CLASH_WORDS);
   store<i32>(at, module);
   store<i32>(at, id, 4);
   store<i32>(at, bits, 8);
@@ -149,22 +154,6 @@ export function assign(module: i32, id: i32, bits: i32, crc: i32, namespace: i32
   store<i32>(row, crc, E_CRC);
   store<i32>(row, bits, E_BITS);
   store<i32>(row, namespace, E_NAMESPACE);
-}
-
-/** How many clashes there were since provideKernel(). */
-export function clashCount(): i32 {
-  return <i32>(foundBytes / CLASH_BYTES);
-}
-
-function note(bytes: usize): usize {
-  if (foundBytes + bytes > foundRoom) {
-    const larger = max(foundRoom * 2, 1 << 12);
-    found = moved(found, foundBytes, larger);
-    foundRoom = larger;
-  }
-  const at = found + foundBytes;
-  foundBytes += bytes;
-  return at;
 }
 
 function importsOf(module: i32): usize {
@@ -210,10 +199,38 @@ export function imports(module: i32, namespace: i32): bool {
   return false;
 }
 
-/** Finds the modules that a module uses, in the order in which its symbols first name them: how many. */
-export function dependencies(module: i32): i32 {
-  foundBytes = 0;
-  if (recordOf(module) === 0) return 0;
+/** The first module from `module` on of which linked() does not say 1; -1 where it does of all. */
+export function nextLoose(module: i32): i32 {
+  for (; module < modules; module++) if (linked(module) !== 1) return module;
+  return -1;
+}
+
+/** Whether all modules that could be read have names, and different ones. */
+export function namesDiffer(): bool {
+  newGeneration();
+  for (let module = 0; module < modules; module++) {
+    if (!has(module)) continue;
+    const name = field(module, NAME);
+    if (name === 0 || hasMet(name)) return false;
+    meet(name);
+  }
+  return true;
+}
+
+/** Notes who uses whom, as it is now, each in the order in which its symbols first name them; says whether there is no circle. */
+export function linkModules(): bool {
+  if (firstUse === 0) firstUse = alloc((<usize>(modules + 1)) << 2);
+  let count: usize = 0;
+  for (let module = 0; module < modules; module++) {
+    store<u32>(firstUse + ((<usize>module) << 2), <u32>count);
+    count = noteUses(module, count);
+  }
+  store<u32>(firstUse + ((<usize>modules) << 2), <u32>count);
+  return isAcyclic();
+}
+
+function noteUses(module: i32, count: usize): usize {
+  if (recordOf(module) === 0) return count;
   stamp++;
   const to = listsOf(module);
   for (let at = importsOf(module); at < to; at += IMPORT_WORDS << 2) {
@@ -222,9 +239,51 @@ export function dependencies(module: i32): i32 {
     const last = stamps + ((<usize>who) << 2);
     if (load<i32>(last) === stamp) continue;
     store<i32>(last, stamp);
-    store<i32>(note(4), who);
+    if (count === useRoom) {
+      useRoom = max<usize>(useRoom * 2, 1 << 14);
+      uses = moved(uses, count << 2, useRoom << 2);
+    }
+    store<i32>(uses + (count << 2), who);
+    count++;
   }
-  return <i32>(foundBytes >> 2);
+  return count;
+}
+
+/** Where the uses of a module are noted, and how many there are. */
+export function usesOf(module: i32): usize {
+  return uses + ((<usize>load<u32>(firstUse + ((<usize>module) << 2))) << 2);
+}
+export function useCount(module: i32): i32 {
+  return <i32>((usesOf(module + 1) - usesOf(module)) >> 2);
+}
+
+/** Takes modules away that nobody uses, until none is left. */
+function isAcyclic(): bool {
+  const users = alloc((<usize>modules) << 2);
+  const free = alloc((<usize>modules) << 2);
+  for (let at = usesOf(0); at < usesOf(modules); at += 4) {
+    const user = users + ((<usize>load<i32>(at)) << 2);
+    store<i32>(user, load<i32>(user) + 1);
+  }
+  let taken = 0;
+  let known = 0;
+  for (let module = 0; module < modules; module++)
+    if (load<i32>(users + ((<usize>module) << 2)) === 0) {
+      store<i32>(free + ((<usize>known) << 2), module);
+      known++;
+    }
+  for (; taken < known; taken++) {
+    const module = load<i32>(free + ((<usize>taken) << 2));
+    for (let at = usesOf(module); at < usesOf(module + 1); at += 4) {
+      const other = load<i32>(at);
+      const user = users + ((<usize>other) << 2);
+      store<i32>(user, load<i32>(user) - 1);
+      if (load<i32>(user) !== 0) continue;
+      store<i32>(free + ((<usize>known) << 2), other);
+      known++;
+    }
+  }
+  return taken === modules;
 }
 
 /** What more than half of the modules have in a word, if anything is. */

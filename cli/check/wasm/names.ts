@@ -2,6 +2,7 @@
  * Names as numbers, the same for all threads: every symbol, namespace and module name of a tree is kept once and compared
  * as bytes, eight at a time. Open addressing; a slot holds a name's number, and 0 where it is free: 0 is the empty name.
  */
+import { lowBytes, zerosOf } from './bytes';
 import { alloc } from './memory';
 
 /** Words of the header. */
@@ -17,8 +18,6 @@ const ENTRY: usize = 4;
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const PRIME: u64 = 0xff51_afd7_ed55_8ccd;
-const ONES: u64 = 0x0101_0101_0101_0101;
-const TOPS: u64 = 0x8080_8080_8080_8080;
 
 let header: usize = 0;
 let slots: usize = 0;
@@ -73,7 +72,7 @@ export function intern(at: usize, length: i32): i32 {
   let hash = SEED;
   let left = length;
   for (; left >= 8; left -= 8, at += 8) hash = mix(hash, load<u64>(at));
-  if (left > 0) hash = mix(hash, tail(at, left));
+  if (left > 0) hash = mix(hash, lowBytes(load<u64>(at), left));
   at -= <usize>(length - left);
   return length <= 0 ? 0 : find(at, length, hash, true);
 }
@@ -88,14 +87,31 @@ export function knownString(at: usize, limit: usize): i32 {
   return string(at, limit, false);
 }
 
-/** The first NUL at or behind `at`; there must be one. */
-export function nul(at: usize): usize {
-  let zeros = zerosOf(load<u64>(at));
-  while (zeros === 0) {
-    at += 8;
-    zeros = zerosOf(load<u64>(at));
+const DASH: u8 = 0x2d,
+  DOT: u8 = 0x2e,
+  SLASH: u8 = 0x2f,
+  UNDERSCORE: u8 = 0x5f;
+/** A longer path is nobody's. */
+const PATH_ROOM: i32 = 4096;
+let path: usize = 0;
+
+/** The name of a module by its path, as kmod's path_to_modname(): the last part up to its first dot, - written as _. */
+export function moduleName(at: usize, length: i32): i32 {
+  if (path === 0) path = alloc(PATH_ROOM);
+  let used = 0;
+  let hasEnded = false;
+  for (let i = 0; i < min(length, PATH_ROOM); i++) {
+    const c = load<u8>(at + i);
+    if (c === SLASH) {
+      used = 0;
+      hasEnded = false;
+    } else if (c === DOT) hasEnded = true;
+    else if (!hasEnded) {
+      store<u8>(path + used, c === DASH ? UNDERSCORE : c);
+      used++;
+    }
   }
-  return at + (<usize>ctz(zeros) >> 3);
+  return intern(path, used);
 }
 
 /** strcmp(): negative, zero, positive. */
@@ -131,19 +147,9 @@ function string(at: usize, limit: usize, keep: bool): i32 {
   return -1;
 }
 
-/** The lowest bit that is set tells the first byte that is zero. */
-function zerosOf(word: u64): u64 {
-  return (word - ONES) & ~word & TOPS;
-}
-
 function mix(hash: u64, word: u64): u64 {
   const product = (hash ^ word) * PRIME;
   return product ^ (product >> 32);
-}
-
-/** The last one to seven bytes. */
-function tail(at: usize, left: i32): u64 {
-  return load<u64>(at) & (((<u64>1) << ((<u64>left) << 3)) - 1);
 }
 
 function find(at: usize, length: i32, hash: u64, keep: bool): i32 {
@@ -170,7 +176,7 @@ function find(at: usize, length: i32, hash: u64, keep: bool): i32 {
 function same(kept: usize, at: usize, length: i32): bool {
   let left = length;
   for (; left >= 8; left -= 8, at += 8, kept += 8) if (load<u64>(kept) !== load<u64>(at)) return false;
-  return left === 0 || load<u64>(kept) === tail(at, left);
+  return left === 0 || load<u64>(kept) === lowBytes(load<u64>(at), left);
 }
 
 function add(at: usize, length: i32, hash: u32): i32 {

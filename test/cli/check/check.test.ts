@@ -286,15 +286,18 @@ test('wrong use', async (t) => {
 });
 
 test('soft dependencies and aliases that lead nowhere are told of, and fail nothing', async (t) => {
-  const softdep = 'pre: good drv-one crypto-xts other_one nothing_at_all post: built-in';
+  const softdep =
+    'pre: good drv-one crypto-xts other_one platform:leds-gpio platform:leds nothing_at_all post: built-in platform:own';
   const there = writeTree(join(dir, 'nowhere-to-go'), {
     ...HEALTHY,
     'kernel/soft.ko': moduleFile('soft', ['_printk'], [], { modinfo: { name: 'soft', softdep } }),
     'modules.alias': new TextEncoder().encode(
-      '# Aliases\nalias drv_* good\nalias crypto-xts good\nalias pci:v1* gone-driver\nalias pci:v2* gone_driver\n',
+      '# Aliases\nalias drv_* good\nalias crypto-xts good\nalias platform:leds_gpio good\nalias pci:v1* gone-driver\nalias pci:v2* gone_driver\n',
     ),
     'modules.builtin': new TextEncoder().encode('kernel/lib/built-in.ko\n'),
-    'modules.builtin.modinfo': new TextEncoder().encode('lib.alias=other-one\0lib.license=GPL\0'),
+    'modules.builtin.modinfo': new TextEncoder().encode(
+      'lib.alias=other-one\0lib.alias=platform:own\0lib.license=GPL\0',
+    ),
   });
   const { code, failed, warnings } = await check(there, '--jobs', '1');
   t.is(code, 0);
@@ -302,6 +305,7 @@ test('soft dependencies and aliases that lead nowhere are told of, and fail noth
   t.deepEqual(
     warnings.map(({ text }) => text),
     [
+      'soft would like platform:leds (softdep), which is no module, alias or built-in driver',
       'soft would like nothing_at_all (softdep), which is no module, alias or built-in driver',
       'modules.alias has 2 aliases for gone_driver, which is not in the tree',
     ],

@@ -75,7 +75,7 @@ class Both {
       version: '7.2',
       modversions: true,
       signed: false,
-      proof: arena.keep(proofTable(arch, '7.2')!),
+      proof: arena.keep(proofTable(arch, '7.2')!).at,
     });
     this.scanner = new Scanner(arena);
     this.link = new Link(paths, arena, {
@@ -314,7 +314,7 @@ test('facts of a record', (t) => {
     version: '7.2',
     modversions: true,
     signed: false,
-    proof: arena.keep(proofTable(x86_64, '7.2')!),
+    proof: arena.keep(proofTable(x86_64, '7.2')!).at,
   });
   new Scanner(arena).scan(5, new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])), true);
   const word = (field: number): number => arena.core.field(5, field);
