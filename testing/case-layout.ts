@@ -8,17 +8,17 @@ export const PLACES = ['.text', '.data', '.text', '.init.text', '.text.unlikely'
 export type Place = (typeof PLACES)[number];
 
 /** A case takes 0x80000 bytes from its base on. */
-const [TEXT, UNLIKELY, TABLES, FILLED, DATA, TOC, INIT] = [
-  0x1000n,
-  0x3000n,
-  0x8000n,
-  0xc000n,
-  0x10000n,
-  0x12000n,
-  0x40000n,
-];
+const AT = {
+  text: 0x1000n,
+  unlikely: 0x3000n,
+  tables: 0x8000n,
+  filled: 0xc000n,
+  data: 0x10000n,
+  toc: 0x12000n,
+  init: 0x40000n,
+};
 /** The text section may lie across the end of a page. */
-export const STARTS: readonly bigint[] = [TEXT, TEXT, 0x1ff0n, 0x1fe0n];
+export const STARTS: readonly bigint[] = [AT.text, AT.text, 0x1ff0n, 0x1fe0n];
 /** And so may tables. */
 export const TABLES_MOVED: readonly bigint[] = [0n, 0n, 0n, 0n, 0n, 0n, 0n, 0x7f0n, 0xff0n, 0x7f0n, 0xff0n, 0n];
 /** Of these, with a table of contents in another range. */
@@ -60,19 +60,19 @@ export function layoutOf(target: Target, choices: LayoutChoices): CaseLayout {
     base,
     sections: {
       '.text': { at: base + STARTS[choices.start]!, flags: RX },
-      '.text.unlikely': { at: base + UNLIKELY, flags: RX },
-      '.init.text': { at: base + INIT + TEXT, flags: RX },
-      '.data': { at: base + DATA, flags: RW },
+      '.text.unlikely': { at: base + AT.unlikely, flags: RX },
+      '.init.text': { at: base + AT.init + AT.text, flags: RX },
+      '.data': { at: base + AT.data, flags: RW },
     },
     tables,
     pointer: pointer === undefined ? dp : multipleOf(pointer.align ?? 1n, basis) + pointer.plus,
     mem:
       version === '6.1'
-        ? { core: { base, size: 0x20000 }, init: { base: base + INIT, size: 0x4000 } }
+        ? { core: { base, size: 0x20000 }, init: { base: base + AT.init, size: 0x4000 } }
         : {
             text: { base, size: 0x10000 },
-            data: { base: base + DATA, size: 0x4000 },
-            init_text: { base: base + INIT, size: 0x4000 },
+            data: { base: base + AT.data, size: 0x4000 },
+            init_text: { base: base + AT.init, size: 0x4000 },
           },
   };
 }
@@ -84,7 +84,7 @@ function tablesOf({ range, machine, hints }: Target, choices: LayoutChoices): Pl
   const placed = placeholders.map((name, i): Placed => {
     const flags = SHF_ALLOC | (name.includes('got') ? 0 : SHF_EXECINSTR);
     return {
-      at: base + TABLES + moved + BigInt(i) * 0x800n,
+      at: base + AT.tables + moved + BigInt(i) * 0x800n,
       section: nobitsPlaceholders ? { name, type: SHT_NOBITS, flags: RX, size: 1 } : { name, flags, size: 1 },
     };
   });
@@ -92,10 +92,10 @@ function tablesOf({ range, machine, hints }: Target, choices: LayoutChoices): Pl
   const basis = hints.pointer?.section;
   if (basis !== undefined && !placeholders.includes(basis)) {
     const there = choices.tables === FAR ? range.bases[(choices.base + 1) % range.bases.length]! : base;
-    placed.push({ at: there + TOC + (moved >> 3n), section: { name: basis, flags: RW, align: 8, size: 16 } });
+    placed.push({ at: there + AT.toc + (moved >> 3n), section: { name: basis, flags: RW, align: 8, size: 16 } });
   }
   for (const [i, name] of (hints.filled ?? []).entries()) {
-    const at = base + FILLED + BigInt(i) * 0x1000n;
+    const at = base + AT.filled + BigInt(i) * 0x1000n;
     placed.push({ at, section: { name, type: SHT_NOBITS, flags: RW, align: 8, size: 1 } });
   }
   return placed;
@@ -103,6 +103,6 @@ function tablesOf({ range, machine, hints }: Target, choices: LayoutChoices): Pl
 
 /** A section that is there only for a handler to see it. */
 export const unwanted = ({ base }: CaseLayout, name: string): Placed => ({
-  at: base + FILLED,
+  at: base + AT.filled,
   section: { name, flags: RW, align: 8, size: 8 },
 });

@@ -29,10 +29,10 @@ type Kind =
   /** Undefined, under a name that a hook defines. */
   | 'named'
   /** In a section of the module. */
-  | 'text'
-  | 'data'
-  | 'text section'
-  | 'data section'
+  | '.text'
+  | '.data'
+  | 'section .text'
+  | 'section .data'
   | 'absolute'
   /** Undefined, and nobody has it. */
   | 'weak'
@@ -43,11 +43,11 @@ type Kind =
 export const SYMBOLS: readonly Kind[] = (
   [
     ['kernel', 40],
-    ['text', 4],
-    ['data', 2],
+    ['.text', 4],
+    ['.data', 2],
     ['error', 1],
-    ['text section', 1],
-    ['data section', 1],
+    ['section .text', 1],
+    ['section .data', 1],
     ['absolute', 4],
     ['weak', 2],
     ['common', 1],
@@ -81,7 +81,7 @@ export class CaseSymbols {
 
   /** A label in a section. */
   label(section: Place, value: number): string {
-    return this.define({ bind: STB_LOCAL, section, value });
+    return this.define({ bind: STB_LOCAL, section, value }).name;
   }
 
   /** A new symbol for a row, at S if it can be; the first or second of its group. */
@@ -91,65 +91,63 @@ export class CaseSymbols {
     const kind = this.kindOf(g.symbol, row);
     const type = (which === 'first' ? a : b).which % 2 === 1 ? STT_FUNC : 0;
     const other = b.delta > 4 ? (others[b.which % others.length] ?? 0) : 0;
-    const low = (a.low % 16) * 4;
-    const nobody = (symbol: Omit<KoSymbol, 'name'>, name?: string): CaseSymbol => ({
-      name: this.define(symbol, name),
-      S: undefined,
-    });
+    const value = (a.low % 16) * 4;
+    // A module with one of these is refused before its relocations are looked at.
+    const seldom = a.low % 4 === 1;
     switch (kind) {
-      case 'text':
-      case 'data':
-        return {
-          name: this.define({ type, other, section: `.${kind}`, value: low }),
-          S: this.address(`.${kind}`, low),
-        };
-      case 'text section':
+      case '.text':
+      case '.data':
+        return this.define({ type, other, section: kind, value }, this.address(kind, value));
+      case 'section .text':
         return this.sectionSymbol('.text');
-      case 'data section':
+      case 'section .data':
         return this.sectionSymbol('.data');
       case 'absolute':
-        return { name: this.define({ type, other, section: SHN_ABS, value: S }), S };
+        return this.define({ type, other, section: SHN_ABS, value: S }, S);
+      case 'descriptor':
+        return this.exported({ type, other }, this.address('.data', value));
+      case 'error':
+        return this.exported({ type, other }, wrapWord(this.target.format, SPECIAL[a.low % SPECIAL.length]!));
+      case 'weak kernel':
+        return this.exported({ type, other, bind: STB_WEAK }, S);
       case 'weak':
-        return nobody({ type, bind: STB_WEAK });
+        return this.define({ type, bind: STB_WEAK });
       case 'common':
-        if (a.low % 4 === 1) return nobody({ section: SHN_COMMON, value: 8 });
-        break;
+        return seldom ? this.define({ section: SHN_COMMON, value: 8 }) : this.exported({ type, other }, S);
       case 'missing':
-        if (a.low % 4 === 1) return nobody({});
-        break;
+        return seldom ? this.define({}) : this.exported({ type, other }, S);
       case 'named':
-        if (names.length > 0) return nobody({ type, other }, names[a.low % names.length]);
-        break;
+        if (names.length === 0) return this.exported({ type, other }, S);
+        return this.define({ type, other }, undefined, names[a.low % names.length]);
       case 'hooked':
-        if (symbolTypes.length > 0) return nobody({ type: symbolTypes[a.low % symbolTypes.length]! });
-        break;
+        if (symbolTypes.length === 0) return this.exported({ type, other }, S, dotted ? '.' : '');
+        return this.define({ type: symbolTypes[a.low % symbolTypes.length]! });
+      case 'kernel':
+        return this.exported({ type, other }, S);
     }
-    const at =
-      kind === 'error'
-        ? wrapWord(this.target.format, SPECIAL[a.low % SPECIAL.length]!)
-        : kind === 'descriptor'
-          ? this.address('.data', low)
-          : S;
-    const exported = this.newName();
-    this.exports[exported] = at;
-    const bind = kind === 'weak kernel' && { bind: STB_WEAK };
-    const name = kind === 'hooked' && dotted ? `.${exported}` : exported;
-    return { name: this.define({ type, other, ...bind }, name), S: at };
   }
 
   /** Some of the kernel's are something else, for those who want that. */
   private kindOf(symbol: number, row: CaseRow | undefined): Kind {
     const { own = 0, descriptors = 0 } = this.target.hints;
-    if (symbol < own) return 'data';
+    if (symbol < own) return '.data';
     if (symbol < 30 && row?.defined) return 'absolute';
     if (symbol >= 30 && symbol < 30 + descriptors) return 'descriptor';
     return SYMBOLS[symbol]!;
   }
 
   private sectionSymbol(section: Place): CaseSymbol {
+    const S = this.address(section, 0);
     const known = this.table.find((x) => x.type === STT_SECTION && x.section === section);
-    const name = known?.name ?? this.define({ type: STT_SECTION, bind: STB_LOCAL, section, value: 0 });
-    return { name, S: this.address(section, 0) };
+    if (known !== undefined) return { name: known.name, S };
+    return this.define({ type: STT_SECTION, bind: STB_LOCAL, section, value: 0 }, S);
+  }
+
+  /** An undefined symbol that the kernel has at S, there without the prefix. */
+  private exported(symbol: Omit<KoSymbol, 'name'>, S: bigint, prefix = ''): CaseSymbol {
+    const name = this.newName();
+    this.exports[name] = S;
+    return this.define(symbol, S, prefix + name);
   }
 
   /** The section has to be there then. */
@@ -163,8 +161,8 @@ export class CaseSymbols {
     return `s${this.table.length + 1}`;
   }
 
-  private define(symbol: Omit<KoSymbol, 'name'>, name = this.newName()): string {
+  private define(symbol: Omit<KoSymbol, 'name'>, S?: bigint, name = this.newName()): CaseSymbol {
     if (!this.table.some((known) => known.name === name)) this.table.push({ name, ...symbol });
-    return name;
+    return { name, S };
   }
 }
