@@ -59,10 +59,9 @@ export interface Core {
   readonly majority: (word: number) => number;
   readonly nextOther: (word: number, value: number, module: number) => number;
   readonly markModules: (from: number, end: number) => void;
-  readonly isModule: (name: number) => number;
-  readonly hasAlias: (from: number, end: number, name: number) => number;
-  readonly namesInAliases: (from: number, end: number) => number;
-  readonly strayAliases: (from: number, end: number) => number;
+  readonly readAliases: (from: number, end: number) => number;
+  readonly isModuleOrAlias: (name: number) => number;
+  readonly aliasCount: (module: number) => number;
 }
 
 /** The kernel that a tree is for, as far as reading its modules goes. */

@@ -1,5 +1,4 @@
 /** The threads of a check: started early, so that they are there when the tree is known. */
-import { getCompileCacheDir } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { type Job, type Judgement, judgeModules, type JudgeTables, type Problem, scanModules } from './work.ts';
 import type { Order } from './worker.ts';
@@ -34,12 +33,9 @@ export class Threads {
   /** As many as there is work for; those that there are have not begun. */
   resize(jobs: number): void {
     for (const worker of this.workers.splice(Math.max(jobs - 1, 0))) void worker.terminate();
-    // A thread's own script is compiled before it could ask for the cache itself.
-    const cache = getCompileCacheDir();
-    const env = { ...process.env, ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
     try {
       for (let n = this.workers.length + 1; n < jobs; n++) {
-        const worker = new Worker(SCRIPT, { env, trackUnmanagedFds: false });
+        const worker = new Worker(SCRIPT, { trackUnmanagedFds: false });
         const dies = (error?: unknown): void => {
           this.dead.add(worker);
           if (error instanceof Error) this.note ??= `a thread could not go on: ${error.message}`;

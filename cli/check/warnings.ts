@@ -8,7 +8,7 @@ import {
   parseModulesBuiltin,
   parseSoftdep,
 } from '../../loader/depend-files.ts';
-import type { Arena, Kept } from './arena.ts';
+import type { Arena } from './arena.ts';
 import type { Warning } from './findings.ts';
 import type { Link } from './link.ts';
 
@@ -19,37 +19,62 @@ export function treeWarnings(dir: string, link: Link, arena: Arena, paths: reado
   const { core, names } = arena;
   const files = arena.keep(new TextEncoder().encode(paths.join('\n')));
   core.markModules(files.at, files.end);
-  const warnings: Warning[] = [];
-  const aliases = arena.keep(bytesOf(dir, 'modules.alias'));
-  let others: ReadonlySet<string> | undefined;
-  let patterns: readonly string[] | undefined;
+  const wishes = softdeps(link);
+  for (const { name } of wishes) names.of(name);
+  const { patterns, gone } = readAliases(dir, arena);
+  let builtin: ReadonlySet<string> | undefined;
   const isKnown = (name: string): boolean => {
-    const id = names.of(name);
-    if (core.isModule(id) !== 0 || core.hasAlias(aliases.at, aliases.end, id) !== 0) return true;
-    others ??= parseModulesBuiltin(latin1.decode(bytesOf(dir, 'modules.builtin')));
-    if (others.has(name)) return true;
-    patterns ??= [...namesInAliases(arena, aliases), ...builtinNames(bytesOf(dir, 'modules.builtin.modinfo'))];
-    return patterns.some((pattern) => matchesAlias(pattern, name));
-  };
-  for (let i = 0; i < paths.length; i++)
-    for (const softdep of link.softdeps(i)) {
-      const { pre, post } = parseSoftdep(softdep.split(/\s+/));
-      for (const name of [...pre, ...post])
-        if (!isKnown(name)) {
-          const module = link.name(i);
-          const text = `${module} would like ${name} (softdep), which is no module, alias or built-in driver`;
-          warnings.push({ kind: 'softdep', module, text });
-        }
+    if (core.isModuleOrAlias(names.of(name)) !== 0) return true;
+    if (builtin === undefined) {
+      builtin = parseModulesBuiltin(latin1.decode(bytesOf(dir, 'modules.builtin')));
+      const modinfo = latin1.decode(bytesOf(dir, 'modules.builtin.modinfo'));
+      patterns.push(...parseBuiltinAliases(modinfo).map(({ pattern }) => pattern));
     }
-  const count = core.strayAliases(aliases.at, aliases.end);
-  const from = core.found.value as number;
-  for (let n = 0; n < count; n++) {
-    const module = names.name(arena.word(from + n * 8));
-    const much = arena.word(from + n * 8 + 4);
-    const text = `modules.alias has ${much} ${much === 1 ? 'alias' : 'aliases'} for ${module}, which is not in the tree`;
-    warnings.push({ kind: 'alias', module, text });
+    return builtin.has(name) || patterns.some((pattern) => matchesAlias(pattern, name));
+  };
+  const warnings: Warning[] = [];
+  for (const { i, name } of wishes) {
+    if (isKnown(name)) continue;
+    const module = link.name(i);
+    const text = `${module} would like ${name} (softdep), which is no module, alias or built-in driver`;
+    warnings.push({ kind: 'softdep', module, text });
+  }
+  for (const id of gone) {
+    const module = names.name(id);
+    const aliases = core.aliasCount(id) === 1 ? '1 alias' : `${core.aliasCount(id)} aliases`;
+    warnings.push({
+      kind: 'alias',
+      module,
+      text: `modules.alias has ${aliases} for ${module}, which is not in the tree`,
+    });
   }
   return warnings;
+}
+
+/** What modules would like to be loaded before or after them. */
+function softdeps(link: Link): { readonly i: number; readonly name: string }[] {
+  const all: { i: number; name: string }[] = [];
+  for (let i = 0; i < link.count; i++)
+    for (const softdep of link.softdeps(i)) {
+      const { pre, post } = parseSoftdep(softdep.split(/\s+/));
+      for (const name of [...pre, ...post]) all.push({ i, name });
+    }
+  return all;
+}
+
+/** modules.alias: patterns with wildcards that could be a name, and modules that have aliases and are gone. */
+function readAliases(dir: string, arena: Arena): { readonly patterns: string[]; readonly gone: readonly number[] } {
+  const { at, end } = arena.keep(bytesOf(dir, 'modules.alias'));
+  const count = arena.core.readAliases(at, end);
+  const found = arena.core.found.value as number;
+  const patterns: string[] = [];
+  const gone: number[] = [];
+  for (let n = 0; n < count; n++) {
+    const [from, to] = [arena.word(found + n * 8), arena.word(found + n * 8 + 4)];
+    if (from === 0) gone.push(to);
+    else patterns.push(normalizeAlias(latin1.decode(arena.bytes(from, to - from).slice())));
+  }
+  return { patterns, gone };
 }
 
 /** A file of depmod's, or nothing where there is none. */
@@ -57,17 +82,3 @@ function bytesOf(dir: string, name: string): Uint8Array {
   const path = join(dir, name);
   return existsSync(path) ? readFileSync(path) : new Uint8Array(0);
 }
-
-/** Patterns of modules.alias that could be a name: those without a colon, which all of a device have. */
-function namesInAliases(arena: Arena, { at, end }: Kept): string[] {
-  const count = arena.core.namesInAliases(at, end);
-  const from = arena.core.found.value as number;
-  return Array.from({ length: count }, (_, n) => {
-    const line = arena.word(from + n * 8);
-    const text = latin1.decode(arena.bytes(line, arena.word(from + n * 8 + 4) - line).slice());
-    return normalizeAlias(text.split(' ')[1] ?? '');
-  });
-}
-
-const builtinNames = (modinfo: Uint8Array): string[] =>
-  parseBuiltinAliases(latin1.decode(modinfo)).map(({ pattern }) => pattern);

@@ -1,10 +1,6 @@
 /** A thread of `komulator check`: takes messages, tells what it finds. */
 import { parentPort } from 'node:worker_threads';
-import { enableCompileCache } from 'node:module';
-import type { Job, JudgeTables } from './work.ts';
-
-enableCompileCache();
-const work = import('./work.ts');
+import { type Job, judgeModules, type JudgeTables, scanModules } from './work.ts';
 
 /** What a thread is asked to do. */
 export type Order =
@@ -23,7 +19,6 @@ parentPort?.on('message', (order: Order) => {
 
 async function obey(order: Order): Promise<void> {
   try {
-    const { judgeModules, scanModules } = await work;
     if (order.kind === 'scan')
       parentPort?.postMessage({ kind: 'problems', problems: await scanModules(order.job) }, []);
     else

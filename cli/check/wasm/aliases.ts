@@ -1,113 +1,93 @@
-/** modules.alias: whom depmod's aliases are for, and which of them could be a name. */
-import { indexOf } from './bytes';
-import { find, findNothing, found, foundWords } from './found';
+/** modules.alias: whom depmod's aliases are for, and which names they give. */
+import { indexOf, lowBytes, zerosOf } from './bytes';
+import { find, findNothing, foundWords } from './found';
 import { alloc } from './memory';
-import { moduleName, nameAt, nameLength, nameRoom } from './names';
+import { knownAlias, moduleName, nameRoom } from './names';
 
 const LF: u8 = 10,
-  SPACE: u8 = 0x20,
-  DASH: u8 = 0x2d,
-  UNDERSCORE: u8 = 0x5f,
-  COLON: u8 = 0x3a;
-/** `alias ` */
+  SPACE: u8 = 0x20;
+/** `alias ` as words. */
 const ALIAS: u32 = 0x6169_6c61,
   S_SPACE: u16 = 0x2073;
 
-/** By name: -1 for a module of the tree, else how many aliases there are for it. */
+/** By name, bits: a module of the tree, an alias of just these characters; and how many aliases there are for it. */
 let marks: usize = 0;
+const MODULE = 1,
+  ALIASED = 2,
+  ONE = 4;
+
+/** The last word of the last line, blank included, and whose it is: aliases of one module stand together. */
+let last: usize = 0;
+let lastLength: i32 = 0;
+let lastMark: usize = 0;
+
+function markOf(name: i32): usize {
+  return marks + ((<usize>name) << 2);
+}
 
 /** Takes down the modules of the tree, by their paths, a line each. */
 export function markModules(from: usize, end: usize): void {
   marks = alloc((<usize>nameRoom()) << 2);
   for (let at = from; at < end; ) {
     const eol = indexOf(LF, at, end);
-    store<i32>(marks + ((<usize>moduleName(at, <i32>(eol - at))) << 2), -1);
+    store<i32>(markOf(moduleName(at, <i32>(eol - at))), MODULE);
     at = eol + 1;
   }
 }
 
-export function isModule(name: i32): bool {
-  return load<i32>(marks + ((<usize>name) << 2)) === -1;
+/** Whether a name is a module's, or an alias of just these characters; - and _ are the same. */
+export function isModuleOrAlias(name: i32): bool {
+  return (load<i32>(markOf(name)) & (MODULE | ALIASED)) !== 0;
 }
 
-/** Finds aliases that could be a name, none of a device: where the line begins and where it ends. Gives their number. */
-export function namesInAliases(from: usize, end: usize): i32 {
+export function aliasCount(module: i32): i32 {
+  return load<i32>(markOf(module)) / ONE;
+}
+
+/**
+ * Reads all lines. Finds, two words each, patterns with wildcards that could be a name and none of a device, as they have
+ * no colon: where they begin and end; and modules that are gone: 0 and the name. Gives their number.
+ */
+export function readAliases(from: usize, end: usize): i32 {
   findNothing();
+  lastMark = 0;
   for (let at = from; at < end; ) {
     const eol = indexOf(LF, at, end);
-    if (isAlias(at) && isPlain(at + 6, eol)) {
-      const word = find(2);
-      store<u32>(word, <u32>at);
-      store<u32>(word, <u32>eol, 4);
-    }
+    if (load<u32>(at) === ALIAS && load<u16>(at, 4) === S_SPACE) alias(at + 6, eol);
     at = eol + 1;
   }
   return foundWords() >> 1;
 }
 
-/** Whether there is an alias of just these characters, - and _ being the same. */
-export function hasAlias(from: usize, end: usize, name: i32): bool {
-  const text = nameAt(name);
-  const length = nameLength(name);
-  for (let at = from; at < end; ) {
-    const eol = indexOf(LF, at, end);
-    if (isAlias(at) && isSame(at + 6, text, length)) return true;
-    at = eol + 1;
+function alias(pattern: usize, eol: usize): void {
+  if (lastMark === 0 || eol < pattern + lastLength || memory.compare(eol - lastLength, last, lastLength) !== 0) {
+    last = eol - 1;
+    while (last > pattern && load<u8>(last) !== SPACE) last--;
+    lastLength = <i32>(eol - last);
+    const name = moduleName(last + 1, lastLength - 1);
+    lastMark = markOf(name);
+    if (load<i32>(lastMark) < ONE && (load<i32>(lastMark) & MODULE) === 0) store<i32>(find(2), name, 4);
+  }
+  store<i32>(lastMark, load<i32>(lastMark) + ONE);
+  const end = indexOf(SPACE, pattern, eol);
+  if (!isWild(pattern, end)) {
+    // Names that somebody asks for are known already.
+    const name = knownAlias(pattern, <i32>(end - pattern));
+    if (name > 0) store<i32>(markOf(name), load<i32>(markOf(name)) | ALIASED);
+  } else if (indexOf(0x3a, pattern, end) === end) {
+    const word = find(2);
+    store<u32>(word, <u32>pattern);
+    store<u32>(word, <u32>end, 4);
+  }
+}
+
+/** Whether there is a `*`, `?` or `[`. */
+function isWild(at: usize, end: usize): bool {
+  for (; at < end; at += 8) {
+    const left = <i32>(end - at);
+    const word = left < 8 ? lowBytes(load<u64>(at), left) : load<u64>(at);
+    const stars = zerosOf(word ^ 0x2a2a_2a2a_2a2a_2a2a);
+    if ((stars | zerosOf(word ^ 0x3f3f_3f3f_3f3f_3f3f) | zerosOf(word ^ 0x5b5b_5b5b_5b5b_5b5b)) !== 0) return true;
   }
   return false;
-}
-
-function isSame(pattern: usize, name: usize, length: i32): bool {
-  for (let i = 0; i < length; i++) {
-    const c = load<u8>(pattern + i);
-    if (load<u8>(name + i) !== (c === DASH ? UNDERSCORE : c)) return false;
-  }
-  return load<u8>(pattern + length) === SPACE;
-}
-
-/** Finds modules that are gone but have aliases: their names and how many. Gives their number. */
-export function strayAliases(from: usize, end: usize): i32 {
-  findNothing();
-  let last: usize = from;
-  let length = 0;
-  let mark: usize = 0;
-  for (let at = from; at < end; ) {
-    const eol = indexOf(LF, at, end);
-    if (isAlias(at)) {
-      // Aliases of one module stand together: the line ends as the last one did, blank included.
-      if (mark === 0 || eol < at + length || memory.compare(eol - length, last, length) !== 0) {
-        last = wordAt(at, eol);
-        length = <i32>(eol - last);
-        mark = marks + ((<usize>moduleName(last + 1, length - 1)) << 2);
-      }
-      if (load<i32>(mark) >= 0) store<i32>(mark, load<i32>(mark) + 1);
-      if (load<i32>(mark) === 1) {
-        const word = find(2);
-        store<u32>(word, <u32>(mark - marks) >> 2);
-      }
-    }
-    at = eol + 1;
-  }
-  const count = foundWords() >> 1;
-  for (let n = 0; n < count; n++) {
-    const word = found + ((<usize>n) << 3);
-    store<i32>(word, load<i32>(marks + ((<usize>load<u32>(word)) << 2)), 4);
-  }
-  return count;
-}
-
-function isAlias(at: usize): bool {
-  return load<u32>(at) === ALIAS && load<u16>(at, 4) === S_SPACE;
-}
-
-/** Whether a pattern has no colon in it. */
-function isPlain(at: usize, end: usize): bool {
-  return indexOf(COLON, at, indexOf(SPACE, at, end)) === indexOf(SPACE, at, end);
-}
-
-/** The blank before the last word. */
-function wordAt(at: usize, end: usize): usize {
-  let blank = end - 1;
-  while (blank > at && load<u8>(blank) !== SPACE) blank--;
-  return blank;
 }

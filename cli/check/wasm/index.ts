@@ -21,7 +21,7 @@ import { hasProof } from './proof';
 import { beginRecord, head, record, setHead } from './record';
 import { attachRelocations, proveRelocations } from './relocation-proof';
 
-export { hasAlias, isModule, markModules, namesInAliases, strayAliases } from './aliases';
+export { aliasCount, isModuleOrAlias, markModules, readAliases } from './aliases';
 export { found, foundWords } from './found';
 export { frame } from './frame';
 export {

@@ -97,7 +97,7 @@ let path: usize = 0;
 
 /** The name of a module by its path, as kmod's path_to_modname(): the last part up to its first dot, - written as _. */
 export function moduleName(at: usize, length: i32): i32 {
-  if (path === 0) path = alloc(PATH_ROOM);
+  pathRoom();
   let used = 0;
   let hasEnded = false;
   for (let i = 0; i < min(length, PATH_ROOM); i++) {
@@ -112,6 +112,22 @@ export function moduleName(at: usize, length: i32): i32 {
     }
   }
   return intern(path, used);
+}
+
+/** The number of a name in which - is written as _; -1 where nobody has it. */
+export function knownAlias(at: usize, length: i32): i32 {
+  if (length >= PATH_ROOM) return -1;
+  pathRoom();
+  for (let i = 0; i < length; i++) {
+    const c = load<u8>(at + i);
+    store<u8>(path + i, c === DASH ? UNDERSCORE : c);
+  }
+  store<u8>(path + length, 0);
+  return knownString(path, path + length + 1);
+}
+
+function pathRoom(): void {
+  if (path === 0) path = alloc(PATH_ROOM);
 }
 
 /** strcmp(): negative, zero, positive. */
