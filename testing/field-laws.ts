@@ -5,7 +5,7 @@ import { ones } from '../relocs/bits.ts';
 import type { Field } from '../relocs/field.ts';
 import type { Howto } from '../relocs/howto.ts';
 import { rowApplies } from '../relocs/rules.ts';
-import { anyWord, broken, forAll, hex, type Law, versionsOf, withField } from './law.ts';
+import { anyWord, broken, hex, type Law, lawOf, versionsOf, withField } from './law.ts';
 
 /**
  * Also the ends of what the field holds. A field of its own making is given what it holds, but for the lowest value,
@@ -45,11 +45,10 @@ export const uniqueTypes: Law = {
   },
 };
 
-export const maskIsInsert: Law = {
-  name: 'a mask is what insert writes, and no other bit changes',
-  holds: (arch, options = {}) => {
-    const rows = withField(arch);
-    if (rows.length === 0) return;
+export const maskIsInsert: Law = lawOf(
+  'a mask is what insert writes, and no other bit changes',
+  withField,
+  (arch, rows, forAll) => {
     for (const row of rows) {
       const { mask, round, hi } = row.field;
       let written = 0n;
@@ -62,12 +61,12 @@ export const maskIsInsert: Law = {
       }
       if (written !== mask) broken(arch, row, -1n, 0n, `the mask is ${hex(mask)}, insert writes ${hex(written)}`);
     }
-    forAll(maskIsInsert.name, options, rowWordValue(rows), ([row, word, value]) => {
+    forAll(rowWordValue(rows), ([row, word, value]) => {
       const changed = (row.field.insert(word, value) ^ word) & ~row.field.mask;
       if (changed !== 0n) broken(arch, row, value, word, `bits ${hex(changed)} are not the field's`);
     });
   },
-};
+);
 
 /** What a field keeps of a value: the bits of its slices, rounded, with the sign that extract() gives. */
 function kept(field: Field, value: bigint): bigint {
@@ -77,26 +76,21 @@ function kept(field: Field, value: bigint): bigint {
   return field.extract(field.mask) < 0n ? BigInt.asIntN(field.hi + 1, low) : low;
 }
 
-export const extractInverts: Law = {
-  name: 'extract gives what insert was given',
-  holds: (arch, options = {}) => {
-    const rows = withField(arch);
-    if (rows.length === 0) return;
-    forAll(extractInverts.name, options, rowWordValue(rows), ([row, word, value]) => {
-      const { field } = row;
-      if (word === field.keeps) return;
-      const inserted = field.insert(word, value);
-      const got = field.extract(inserted);
-      if (field.slices !== undefined) {
-        if (inserted !== field.keeps && got !== kept(field, value))
-          broken(arch, row, value, word, `extract gives ${hex(got)}`);
-        return;
-      }
-      // A part of a value, which others complete, is an addend and no more.
-      if (field.addend !== undefined) return;
-      // A field of its own making: what is read and put back reads the same.
-      const again = field.extract(field.insert(inserted, got - field.round));
-      if (again !== got) broken(arch, row, value, word, `extract gives ${hex(got)}, and for that ${hex(again)}`);
-    });
-  },
-};
+export const extractInverts: Law = lawOf('extract gives what insert was given', withField, (arch, rows, forAll) => {
+  forAll(rowWordValue(rows), ([row, word, value]) => {
+    const { field } = row;
+    if (word === field.keeps) return;
+    const inserted = field.insert(word, value);
+    const got = field.extract(inserted);
+    if (field.slices !== undefined) {
+      if (inserted !== field.keeps && got !== kept(field, value))
+        broken(arch, row, value, word, `extract gives ${hex(got)}`);
+      return;
+    }
+    // A part of a value, which others complete, is an addend and no more.
+    if (field.addend !== undefined) return;
+    // A field of its own making: what is read and put back reads the same.
+    const again = field.extract(field.insert(inserted, got - field.round));
+    if (again !== got) broken(arch, row, value, word, `extract gives ${hex(got)}, and for that ${hex(again)}`);
+  });
+});

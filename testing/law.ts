@@ -1,9 +1,10 @@
 /** What a law is, and how it says what breaks it. */
 import * as fc from 'fast-check';
 import type { Arch } from '../arch/index.ts';
+import { existsIn } from '../arch/summary.ts';
 import { ones } from '../relocs/bits.ts';
 import type { Howto } from '../relocs/howto.ts';
-import { compareVersions, type Version, versions } from '../relocs/module-view.ts';
+import { type Version, versions } from '../relocs/module-view.ts';
 
 /** How many cases, and from which seed; as fast-check has them. */
 export type LawOptions = Pick<fc.Parameters, 'numRuns' | 'seed' | 'path'>;
@@ -20,12 +21,23 @@ export function broken(arch: Arch, row: Howto, value: bigint, word: bigint, what
   throw new Error(`${arch.name} ${row.name} (${row.type}), value ${hex(value)}, word ${hex(word)}: ${what}`);
 }
 
-export function forAll<T>(
+/** Tries what an arbitrary makes; throws an Error that says what breaks. */
+type ForAll = <T>(arbitrary: fc.Arbitrary<T>, keeps: (made: T) => void) => void;
+
+/** A law about rows: an architecture that has none of them keeps it. */
+export const lawOf = (
   name: string,
-  options: LawOptions,
-  arbitrary: fc.Arbitrary<T>,
-  keeps: (made: T) => void,
-): void {
+  rowsOf: (arch: Arch) => readonly Howto[],
+  holds: (arch: Arch, rows: readonly Howto[], forAll: ForAll) => void,
+): Law => ({
+  name,
+  holds: (arch, options = {}) => {
+    const rows = rowsOf(arch);
+    if (rows.length > 0) holds(arch, rows, (arbitrary, keeps) => forAll(name, options, arbitrary, keeps));
+  },
+});
+
+function forAll<T>(name: string, options: LawOptions, arbitrary: fc.Arbitrary<T>, keeps: (made: T) => void): void {
   const details = fc.check(fc.property(arbitrary, keeps), { ...options, numRuns: options.numRuns ?? 100 });
   if (!details.failed) return;
   const why = details.errorInstance instanceof Error ? details.errorInstance.message : 'too many cases were set aside';
@@ -34,12 +46,7 @@ export function forAll<T>(
 }
 
 /** Kernels that have the architecture. */
-export const versionsOf = (arch: Arch): Version[] =>
-  versions.filter(
-    (v) =>
-      (arch.since === undefined || compareVersions(v, arch.since) >= 0) &&
-      (arch.until === undefined || compareVersions(v, arch.until) <= 0),
-  );
+export const versionsOf = (arch: Arch): Version[] => versions.filter((v) => existsIn(arch, v));
 
 export const applied = (arch: Arch): Howto[] =>
   [...arch.rules.rows.values()].flat().filter((row) => row.action === 'apply');

@@ -2,12 +2,12 @@
 import * as fc from 'fast-check';
 import { type Arch, configOf } from '../arch/index.ts';
 import { applyOne } from '../relocs/apply.ts';
-import { SHT_NOBITS } from '../relocs/elf.ts';
+import { SHT_NOBITS, wrapWord } from '../relocs/elf.ts';
 import type { Howto } from '../relocs/howto.ts';
 import type { Version } from '../relocs/module-view.ts';
 import { Refusal } from '../relocs/refusal.ts';
 import { Site } from '../relocs/site.ts';
-import { applied, forAll, hex, type Law, versionsOf, withField } from './law.ts';
+import { applied, hex, type Law, lawOf, versionsOf, withField } from './law.ts';
 import { AT, attempt, baseOf, moduleAt, type Shape, SLOT, SLOTS, switchesOf } from './law-module.ts';
 import { type GivenReloc, move, type Outcome, relocate, runsOf, unloaded } from './relocate.ts';
 
@@ -54,14 +54,14 @@ function shapes(arch: Arch, rows: readonly Howto[], switches: readonly string[],
       }
       const base = baseOf(arch, at.version);
       const { kernel = base - 0x0200_0000n } = arch.moduleArea(at.version, configOf(arch, at.version));
-      const word = (v: bigint): bigint => (arch.is64 ? BigInt.asUintN(64, v) : BigInt.asUintN(32, v));
+      const format = { is64: arch.is64, little: at.little };
       const symbols = {
         near: base + AT.text + 0x80n,
         text: base + AT.text,
         init: base + AT.init + 0x20n,
         data: base + AT.data + 0x40n,
-        far: word(kernel + 0x1234_5670n),
-        farther: word(kernel + 0x3456_7890n),
+        far: wrapWord(format, kernel + 0x1234_5670n),
+        farther: wrapWord(format, kernel + 0x3456_7890n),
       };
       return {
         ...at,
@@ -94,16 +94,17 @@ const describe = (arch: Arch, shape: Shape): string => {
 const isRelative = (row: Howto): boolean =>
   row.write === undefined && /- (P|GP|TOC|GOT|BD|Page\(P\)|bundle\(P\))|@(gp|lt|sec)/.test(row.calc.formula);
 
-export const movesAlong: Law = {
-  name: 'moving a module and its symbols by pages changes only what is absolute',
-  holds: (arch, options = {}) => {
-    const rows = withField(arch);
-    if (rows.length === 0) return;
+export const movesAlong: Law = lawOf(
+  'moving a module and its symbols by pages changes only what is absolute',
+  withField,
+  (arch, rows, forAll) => {
     const moved = fc.tuple(shapes(arch, rows, []), fc.integer({ min: 1, max: 0xff }));
-    forAll(movesAlong.name, options, moved, ([shape, pages]) => {
+    forAll(moved, ([shape, pages]) => {
       const by = BigInt(pages) * 0x1_0000n;
-      const word = (v: bigint): bigint => (arch.is64 ? BigInt.asUintN(64, v) : BigInt.asUintN(32, v));
-      const symbols = Object.fromEntries(Object.entries(shape.symbols).map(([name, v]) => [name, word(v + by)]));
+      const format = { is64: arch.is64, little: shape.little };
+      const symbols = Object.fromEntries(
+        Object.entries(shape.symbols).map(([name, v]) => [name, wrapWord(format, v + by)]),
+      );
       const base = baseOf(arch, shape.version);
       const here = relocate(moduleAt(arch, base, shape));
       const there = relocate(moduleAt(arch, base + by, { ...shape, symbols }));
@@ -135,21 +136,21 @@ export const movesAlong: Law = {
       }
     });
   },
-};
+);
 
-export const countsEnough: Law = {
-  name: 'what is counted of PLT, GOT and stubs is enough for what is emitted',
-  holds: (arch, options = {}) => {
-    const rows = applied(arch);
-    if (arch.frobSections === undefined || rows.length === 0) return;
+export const countsEnough: Law = lawOf(
+  'what is counted of PLT, GOT and stubs is enough for what is emitted',
+  applied,
+  (arch, rows, forAll) => {
+    if (arch.frobSections === undefined) return;
     // Kernels count what code needs, and die of the same in data; functions begin at multiples of 16 (ia64 loses count
     // of others).
-    forAll(countsEnough.name, options, shapes(arch, rows, switchesOf(arch), false), (shape) => {
+    forAll(shapes(arch, rows, switchesOf(arch), false), (shape) => {
       const o = relocate(moduleAt(arch, baseOf(arch, shape.version), shape));
       if (o.crash === 'BUG') throw new Error(`${describe(arch, shape)}: ${o.reason}`);
     });
   },
-};
+);
 
 /** Everything a load has made: bytes by section, log, outcome. */
 function image(o: Outcome): string {
@@ -157,13 +158,12 @@ function image(o: Outcome): string {
   return [o.errno ?? o.crash ?? 'loaded', ...o.log, ...bytes].join('\n');
 }
 
-export const loadsAgain: Law = {
-  name: 'loading twice, and after another was freed, gives the same bytes',
-  holds: (arch, options = {}) => {
-    const rows = applied(arch);
-    if (rows.length === 0) return;
+export const loadsAgain: Law = lawOf(
+  'loading twice, and after another was freed, gives the same bytes',
+  applied,
+  (arch, rows, forAll) => {
     const made = shapes(arch, rows, switchesOf(arch));
-    forAll(loadsAgain.name, options, fc.tuple(made, made), ([shape, between]) => {
+    forAll(fc.tuple(made, made), ([shape, between]) => {
       const load = (x: Shape): Outcome => relocate(moduleAt(arch, baseOf(arch, x.version), x));
       const first = load(shape);
       const bytes = image(first);
@@ -175,14 +175,13 @@ export const loadsAgain: Law = {
         throw new Error(`${describe(arch, shape)}: loaded again it is another\n${bytes}\n${second}`);
     });
   },
-};
+);
 
-export const letsGoOfImage: Law = {
-  name: 'nothing that is kept of a module points into the temporary image',
-  holds: (arch, options = {}) => {
-    const rows = applied(arch);
-    if (rows.length === 0) return;
-    forAll(letsGoOfImage.name, options, shapes(arch, rows, switchesOf(arch)), (shape) => {
+export const letsGoOfImage: Law = lawOf(
+  'nothing that is kept of a module points into the temporary image',
+  applied,
+  (arch, rows, forAll) => {
+    forAll(shapes(arch, rows, switchesOf(arch)), (shape) => {
       const given = moduleAt(arch, baseOf(arch, shape.version), shape);
       const { module } = unloaded(given);
       const names = Object.keys(given.sections);
@@ -216,4 +215,4 @@ export const letsGoOfImage: Law = {
       if (kept() !== before) throw new Error(`${describe(arch, shape)}: it changes with the temporary image`);
     });
   },
-};
+);

@@ -10,7 +10,7 @@ import type { Config, Version } from '../relocs/module-view.ts';
 import { Refusal } from '../relocs/refusal.ts';
 import { rowApplies } from '../relocs/rules.ts';
 import { Site } from '../relocs/site.ts';
-import { anyWord, broken, forAll, hex, type Law, versionsOf, withField } from './law.ts';
+import { anyWord, broken, hex, type Law, lawOf, versionsOf, withField } from './law.ts';
 import { attempt, baseOf, moduleAt, SLOT } from './law-module.ts';
 import { type GivenReloc, move, runsOf, unloaded } from './relocate.ts';
 
@@ -92,13 +92,14 @@ function expectedToPass(bench: Bench, value: bigint): boolean {
   });
 }
 
-export const rangesHold: Law = {
-  name: 'the last value of a range passes, the next is refused or wraps, and only the field changes',
-  holds: (arch, options = {}) => {
+export const rangesHold: Law = lawOf(
+  'the last value of a range passes, the next is refused or wraps, and only the field changes',
+  withField,
+  (arch, rows, forAll) => {
     const benches: (() => Bench)[] = [];
     for (const version of versionsOf(arch))
       for (const order of arch.orders)
-        for (const row of withField(arch)) {
+        for (const row of rows) {
           const make = (): Bench | undefined => benchOf(arch, row, version, order === 'little');
           const bench = make();
           if (bench !== undefined) benches.push(isPlain(row) ? () => bench : () => make()!);
@@ -117,7 +118,7 @@ export const rangesHold: Law = {
       const word = arch.rules.nonZeroPlace ? fc.constant(0n) : anyWord(bench.row.field.size);
       return fc.tuple(fc.constant(bench), word, value);
     });
-    forAll(rangesHold.name, options, cases, ([bench, word, wanted]) => {
+    forAll(cases, ([bench, word, wanted]) => {
       const { row, site } = bench;
       const value = signedWord(site.format, wanted);
       if (value !== wanted) return;
@@ -150,7 +151,7 @@ export const rangesHold: Law = {
       if (left !== row.field.insert(word, value)) broken(arch, row, value, word, `it leaves ${hex(left)}`);
     });
   },
-};
+);
 
 /** No byte outside of [from, to) has changed. */
 // biome-ignore format: one thing
