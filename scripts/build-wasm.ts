@@ -8,8 +8,8 @@ import { appendFileSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-/** Shared by all threads, and as much of it as 32 bits can reach: see arena.ts. */
-const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '16', '--maximumMemory', '65536'];
+/** Shared by all threads, and as much of it as arena.ts allows. */
+const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '16', '--maximumMemory', '32768'];
 const FEATURES = ['--enable', 'threads', '--enable', 'bulk-memory'];
 const args = ['cli/check/wasm/index.ts', '-O3', '--runtime', 'stub', '--noAssert', ...MEMORY, ...FEATURES];
 

@@ -99,8 +99,8 @@ export interface SharedArena extends Place {
 
 /** Whatever lies below is the compiler's. */
 const HEAP = 4096;
-/** All that 32 bits can reach; only what is used takes memory. */
-const MOST_PAGES = 1 << 16;
+/** 2 GiB, so that no address is negative; only what is used takes memory. */
+const MOST_PAGES = 1 << 15;
 const VERSIONS: Readonly<Record<Version, number>> = { '6.1': V6_1, '6.12': V6_12, '7.2': V7_2 };
 
 let compiled: WebAssembly.Module | undefined;

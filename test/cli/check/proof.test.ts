@@ -11,9 +11,10 @@ import { x86_64 } from '../../../arch/x86.ts';
 import { Arena } from '../../../cli/check/arena.ts';
 import { Judge } from '../../../cli/check/judge.ts';
 import { Link } from '../../../cli/check/link.ts';
+import { WELL_KNOWN } from '../../../cli/check/names.ts';
 import { proofTable } from '../../../cli/check/proof.ts';
-import { DOUBT, EXPORTS, IMPORTS, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../../cli/check/records.ts';
-import { Scanner } from '../../../cli/check/scan.ts';
+import { DOUBT, EXPORTS, IMPORTS, NAME, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../../cli/check/records.ts';
+import { DOUBTS, Scanner } from '../../../cli/check/scan.ts';
 import { readSymvers } from '../../../cli/check/symvers.ts';
 import { minimalModule, ko, SHF_ALLOC, SHF_EXECINSTR } from '../../../fixtures/build.ts';
 import { elfSection } from '../../../loader/elf-image.ts';
@@ -305,17 +306,24 @@ test('what is proven of mutated made modules is taken by insmod', (t) => {
   t.true(doubted > 300, `${doubted} of ${RUNS} were doubted`);
 });
 
+const FRAME = {
+  is64: true,
+  little: true,
+  e_machine: 62,
+  version: '7.2',
+  modversions: true,
+  signed: false,
+} as const;
+
+/** An arena for x86-64 modules, with as many names as there is room for. */
+function arenaOf(modules: number, ids: number): Arena {
+  const arena = Arena.create(modules, ids, ids * 40);
+  arena.setFrame({ ...FRAME, proof: arena.keep(proofTable(x86_64, '7.2')!).at });
+  return arena;
+}
+
 test('facts of a record', (t) => {
-  const arena = Arena.create(6, 1 << 12, 1 << 16);
-  arena.setFrame({
-    is64: true,
-    little: true,
-    e_machine: 62,
-    version: '7.2',
-    modversions: true,
-    signed: false,
-    proof: arena.keep(proofTable(x86_64, '7.2')!).at,
-  });
+  const arena = arenaOf(6, 1 << 12);
   new Scanner(arena).scan(5, new Uint8Array(moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])), true);
   const word = (field: number): number => arena.core.field(5, field);
   t.is(word(DOUBT), 0);
@@ -325,4 +333,47 @@ test('facts of a record', (t) => {
   t.is(word(RELOCATIONS), 2 + 3);
   const kernel = new Kernel({ arch: x86_64, version: '7.2', exports: parseSymvers(symvers()) });
   t.is(insmod(kernel, moduleFile('it', ['_printk', 'good_fn'], ['own_fn'])).exports[0]?.name, 'own_fn');
+});
+
+test('a file is looked at whatever room there was for it', (t) => {
+  const file = moduleFile('it', ['_printk', 'good_fn'], ['own_fn']);
+  // Just enough, one byte less, and more than there can be.
+  for (const room of [file.length, file.length - 1, 2 ** 30]) {
+    const arena = arenaOf(1, 1 << 12);
+    const scanner = new Scanner(arena, room);
+    scanner.scan(0, new Uint8Array(file), true);
+    t.is(arena.core.field(0, DOUBT), 0, `${room} bytes`);
+    t.is(arena.core.field(0, EXPORTS), 1);
+    // Where there is no more, files are read elsewhere and copied.
+    scanner.room.grow(2 ** 30);
+    scanner.room.grow(2 ** 30);
+    scanner.room.bytes.set(file);
+    scanner.scan(0, scanner.room.bytes.subarray(0, file.length), true);
+    t.is(arena.core.field(0, DOUBT), 0, `${room} bytes, and then none`);
+  }
+});
+
+test('a file that finds no room is in doubt, and the next one is not', (t) => {
+  const arena = arenaOf(2, 1 << 12);
+  const scanner = new Scanner(arena);
+  scanner.scan(0, new Uint8Array(2 ** 31), true);
+  t.is(DOUBTS[arena.core.field(0, DOUBT)], 'names');
+  scanner.scan(1, new Uint8Array(moduleFile('it', ['_printk'], [])), true);
+  t.is(arena.core.field(1, DOUBT), 0);
+});
+
+test('a module whose names find no room is in doubt, and the next one is not', (t) => {
+  const many = moduleFile(
+    'many',
+    Array.from({ length: 40 }, (_, i) => `absent_${i}`),
+    [],
+  );
+  const arena = arenaOf(2, WELL_KNOWN.length + 1 + 40);
+  const scanner = new Scanner(arena);
+  scanner.scan(0, new Uint8Array(many), true);
+  t.is(DOUBTS[arena.core.field(0, DOUBT)], 'names');
+  t.is(arena.names.name(arena.core.field(0, NAME)), 'many');
+  scanner.scan(1, new Uint8Array(moduleFile('many', ['absent_1'], [])), true);
+  t.is(arena.core.field(1, DOUBT), 0);
+  t.is(arena.core.field(1, IMPORTS), 2);
 });
