@@ -40,8 +40,10 @@ const difference = { difference: true } as const;
 
 const riscvSum = (plus: string, minus: string): Recipe => recipe([part(plus, 0, 'a'), part(minus, 0, 'b')], difference);
 
-const larchPop =
-  'SOP_POP_32_S_10_5 SOP_POP_32_U_10_12 SOP_POP_32_S_10_12 SOP_POP_32_S_10_16 SOP_POP_32_S_10_16_S2 SOP_POP_32_S_5_20 SOP_POP_32_S_0_5_10_16_S2 SOP_POP_32_S_0_10_10_16_S2 SOP_POP_32_U';
+const larchPop = 'S_10_5 U_10_12 S_10_12 S_10_16 S_10_16_S2 S_5_20 S_0_5_10_16_S2 S_0_10_10_16_S2 U'.replaceAll(
+  /\S+/g,
+  'SOP_POP_32_$&',
+);
 const larchPush = 'SOP_PUSH_PCREL SOP_PUSH_ABSOLUTE SOP_PUSH_PLT_PCREL';
 const larchOp = 'SOP_SUB SOP_ADD SOP_AND';
 const pushed = (pop: number): Part => ({ ...part(larchPush), fills: pop });
