@@ -22,6 +22,7 @@ import {
   MODULE_0,
   NOBODY,
 } from './export-rows.ts';
+import type { Exporter } from './judge.ts';
 import type { Names } from './names.ts';
 import {
   DOUBT,
@@ -350,6 +351,26 @@ export class Link {
     const all: string[] = [];
     const imports = this.imports(i);
     for (let p = 0; p < imports.length; p += IMPORT_WORDS) all.push(this.names.name(imports[p]!));
+    return all;
+  }
+
+  /** What the modules export, for insmod: of those that are not left out, what nobody else has. */
+  exporters(without: ReadonlySet<number>): Exporter[] {
+    const all: Exporter[] = [];
+    for (let i = 0; i < this.count; i++) {
+      const exports = without.has(i) ? [] : this.exports(i).filter(({ name }) => this.providerOf(name) === i);
+      if (exports.length === 0) continue;
+      all.push({
+        name: this.name(i),
+        proprietary: this.isProprietary(i),
+        exports: exports.map(({ name, bits, crc, namespace }) => ({
+          name: this.names.name(name),
+          crc: (bits & HAS_CRC) === 0 ? undefined : crc >>> 0,
+          gplonly: (bits & GPL_ONLY) !== 0,
+          namespace: this.names.name(namespace),
+        })),
+      });
+    }
     return all;
   }
 

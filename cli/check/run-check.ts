@@ -17,7 +17,7 @@ import { Link } from './link.ts';
 import { Arena, type Frame } from './arena.ts';
 import { NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
-import { E_FLAGS, GPL_ONLY, HAS_CRC, STRUCT_SIZE, VERMAGIC } from './records.ts';
+import { E_FLAGS, STRUCT_SIZE, VERMAGIC } from './records.ts';
 import { readSymvers } from './symvers.ts';
 import { Teller } from './tell.ts';
 import { Threads } from './threads.ts';
@@ -25,7 +25,7 @@ import { archFor } from './tree-arch.ts';
 import { Interrupt } from './interrupt.ts';
 import { type ModuleFiles, moduleFiles, symversFor } from './tree.ts';
 import { treeWarnings } from './warnings.ts';
-import { CONTROL_WORDS, DONE, type Job, type JudgeTables, NEXT, type Problem, STOP } from './work.ts';
+import { CONTROL_WORDS, DONE, type Job, type Judgement, type JudgeTables, NEXT, type Problem, STOP } from './work.ts';
 
 export interface RunOptions {
   readonly symvers?: string | undefined;
@@ -48,6 +48,9 @@ export interface Checked {
 
 /** Modules that keep a thread busy for as long as it takes to start one. */
 const WORTH_A_THREAD = 150;
+
+/** Modules that are quicker judged by one thread than by several. */
+const FEW = 16;
 
 /** How much more room names get when they did not fit. */
 const MORE = 16;
@@ -202,8 +205,9 @@ class Check {
     return shard === undefined || i % shard.count === shard.index;
   }
 
+  /** And has looked at it. What a thread has left undone goes through insmod, unless there is to be an end. */
   private looked(i: number): boolean {
-    return this.isMine(i) && (this.link.seen(i) || this.problems.has(i));
+    return this.isMine(i) && (this.link.seen(i) || this.problems.has(i) || Atomics.load(this.control, STOP) === 0);
   }
 
   private async linkAll(interrupt: Interrupt): Promise<void> {
@@ -313,47 +317,29 @@ class Check {
     interrupt: Interrupt,
   ): Promise<Map<number, Verdict>> {
     const { link, paths, control } = this;
-    const exporters: Exporter[] = [];
-    for (let i = 0; i < paths.length; i++) {
-      if (without.has(i)) continue;
-      const exports = link.exports(i).filter(({ name }) => link.providerOf(name) === i);
-      if (exports.length === 0) continue;
-      exporters.push({
-        name: link.name(i),
-        proprietary: link.isProprietary(i),
-        exports: exports.map(({ name, bits, crc, namespace }) => ({
-          name: link.names.name(name),
-          crc: (bits & HAS_CRC) === 0 ? undefined : crc >>> 0,
-          gplonly: (bits & GPL_ONLY) !== 0,
-          namespace: link.names.name(namespace),
-        })),
-      });
-    }
-    Atomics.store(control, NEXT, 0);
-    Atomics.store(control, DONE, 0);
     const refused = new Map<number, Verdict>();
-    const heard = new Set<number>();
-    const stop = this.showProgress(suspects.length, 'in doubt: ');
+    const waiting = new Set(suspects);
+    const hear = ({ module, verdict, relocations, slots }: Judgement): void => {
+      waiting.delete(module);
+      this.judged++;
+      if (verdict !== undefined) return void refused.set(module, verdict);
+      this.judgedRelocations += relocations - link.relocations(module);
+      this.judgedSlots += slots - link.slots(module);
+    };
+    const tables = this.tables(link.exporters(without));
     const moduleNames = paths.map((_, i) => link.name(i));
-    // Few are quicker here than with the loader in every thread.
-    const threads = suspects.length < 16 ? new Threads(1) : this.threads;
-    await threads.judge(
-      this.job,
-      this.tables(exporters),
-      moduleNames,
-      suspects,
-      ({ module, verdict, relocations, slots }) => {
-        heard.add(module);
-        this.judged++;
-        if (verdict !== undefined) refused.set(module, verdict);
-        else {
-          this.judgedRelocations += relocations - link.relocations(module);
-          this.judgedSlots += slots - link.slots(module);
-        }
-      },
-    );
+    const stop = this.showProgress(suspects.length, 'in doubt: ');
+    Atomics.store(control, DONE, 0);
+    // Few are quicker here than with the loader in every thread; and here is where those go that a thread died of.
+    const alone = new Threads(1);
+    const rounds = suspects.length < FEW ? [alone] : [this.threads, alone];
+    for (const threads of rounds) {
+      if (waiting.size === 0 || interrupt.happened) break;
+      Atomics.store(control, NEXT, 0);
+      await threads.judge(this.job, tables, moduleNames, [...waiting], hear);
+    }
     stop();
-    if (interrupt.happened) for (const i of suspects) if (!heard.has(i)) this.unheard.add(i);
+    for (const i of waiting) this.unheard.add(i);
     return refused;
   }
 

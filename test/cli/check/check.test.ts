@@ -374,6 +374,48 @@ test('a full disk, few file descriptors', (t) => {
   t.is((JSON.parse(few.stdout) as CheckJson).failed.length, PLANTED.length);
 });
 
+/** The first thread takes its time, and each other one ends in the middle of what it does: at its third file. */
+const DEADLY = `
+const { isMainThread } = require('node:worker_threads');
+const fs = require('node:fs');
+const { readSync } = fs;
+const clock = new Int32Array(new SharedArrayBuffer(4));
+let calls = 0;
+fs.readSync = (...args) => {
+  if (isMainThread) Atomics.wait(clock, 0, 0, 2);
+  else if (args.length === 5 && ++calls === 3) process.exit(7);
+  return readSync(...args);
+};
+require('node:module').syncBuiltinESMExports();`;
+
+test('what a thread that dies has left undone is done by another', (t) => {
+  const preload = join(dir, 'deadly.cjs');
+  writeFileSync(preload, DEADLY);
+  const many = Object.fromEntries(
+    Array.from({ length: 400 }, (_, i) => [
+      `kernel/m${i}.ko`,
+      moduleFile(`m${i}`, [i % 100 === 7 ? 'absent_fn' : '_printk']),
+    ]),
+  );
+  const there = writeTree(join(dir, 'deadly'), { ...HEALTHY, ...many });
+  const run = (...args: readonly string[]): CheckJson =>
+    JSON.parse(
+      spawnSync(process.execPath, [main, 'check', there, '--json', '--jobs', '2', ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_OPTIONS: `--require ${preload}` },
+      }).stdout,
+    ) as CheckJson;
+  // With a configuration there is no proof: threads put each module before insmod at once.
+  const config = join(dir, 'deadly.config');
+  writeFileSync(config, 'CONFIG_MODVERSIONS=y\n');
+  for (const args of [[], ['--config', config]]) {
+    const { checked, loaded, failed, modules } = run(...args);
+    t.is(checked, modules);
+    t.deepEqual(failed.map(({ module }) => module).toSorted(), ['m107', 'm207', 'm307', 'm7']);
+    t.is(loaded, modules - 4);
+  }
+});
+
 /** A named pipe for --symvers: the check has listed the modules when it opens it, and waits for what it says. */
 function symversPipe(name: string): { readonly pipe: string; readonly go: () => Promise<void> } {
   const pipe = join(dir, name);
