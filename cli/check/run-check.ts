@@ -1,38 +1,28 @@
 /** A whole check: the tree is read once by all threads, linked here, and what is in doubt goes through insmod. */
 import { readFileSync } from 'node:fs';
-import type { Arch } from '../../arch/arch.ts';
 import { moduleName } from '../../loader/depend-files.ts';
 import { InputError } from '../../loader/input-error.ts';
-import type { Config, Version } from '../../relocs/module-view.ts';
-import type { Vendor } from '../../loader/kernel.ts';
 import { fileError } from '../file-error.ts';
 import type { Io } from '../io.ts';
-import { profileOf, vendorOf } from '../profile.ts';
-import { UsageError } from '../usage-error.ts';
+import { Arena, type Frame } from './arena.ts';
 import { type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
 import { circles } from './graph.ts';
-import { treeHead, type TreeHead } from './head.ts';
+import { Interrupt } from './interrupt.ts';
 import type { Exporter, Verdict } from './judge.ts';
-import { Link } from './link.ts';
-import { Arena, type Frame } from './arena.ts';
+import { Link, type LinkOptions } from './link.ts';
 import { NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
 import { E_FLAGS, STRUCT_SIZE, VERMAGIC } from './records.ts';
 import { readSymvers } from './symvers.ts';
 import { Teller } from './tell.ts';
 import { Threads } from './threads.ts';
-import { archFor } from './tree-arch.ts';
-import { Interrupt } from './interrupt.ts';
-import { type ModuleFiles, moduleFiles, symversFor } from './tree.ts';
+import { type ModuleFiles, moduleFiles } from './tree.ts';
+import { isOn, judgeSetup, type KernelOptions, type TreeKernel, treeKernel } from './tree-kernel.ts';
 import { treeWarnings } from './warnings.ts';
 import { CONTROL_WORDS, DONE, type Job, type Judgement, type JudgeTables, NEXT, type Problem, STOP } from './work.ts';
 
-export interface RunOptions {
-  readonly symvers?: string | undefined;
+export interface RunOptions extends KernelOptions {
   readonly symbols?: string | undefined;
-  readonly kernel?: Version | undefined;
-  readonly vendor?: Vendor | undefined;
-  readonly config?: string | undefined;
   readonly jobs: number;
   readonly shard?: { readonly index: number; readonly count: number } | undefined;
 }
@@ -73,8 +63,8 @@ async function runOnce(dir: string, options: RunOptions, io: Io, scale: number):
     const files = moduleFiles(dir);
     // A thread that finds nothing left to do has cost more than it did.
     threads.resize(Math.min(options.jobs, Math.ceil(files.paths.length / WORTH_A_THREAD)));
-    const check = await new Check(files, options, io, threads, begin).prepare(scale);
-    return await check.run();
+    const kernel = await treeKernel(files, options);
+    return await new Check(files, kernel, options, io, threads, begin).run(scale);
   } finally {
     await threads.close();
   }
@@ -87,116 +77,88 @@ class Check {
   private readonly begin: number;
   private readonly dir: string;
   private readonly paths: readonly string[];
-  private readonly warnings: Warning[] = [];
-  private readonly notes: string[] = [];
+  private readonly kernel: TreeKernel;
+  private readonly warnings: readonly Warning[];
   private readonly control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
   private readonly failed = new Map<number, Finding>();
   private readonly problems = new Map<number, Problem>();
-  private head!: TreeHead;
-  private arch!: Arch;
-  private version!: Version;
-  private vendor!: Vendor;
-  private config: Config | undefined;
-  /** CONFIG_MODVERSIONS, by --config or the vermagic. */
-  private modversions = true;
-  private symvers!: string;
   private job!: Job;
-  private arena!: Arena;
   private link!: Link;
-  /** Makes the link, once the threads have begun. */
-  private open!: () => void;
   private judgedRelocations = 0;
   private judgedSlots = 0;
   private judged = 0;
 
-  constructor(files: ModuleFiles, options: RunOptions, io: Io, threads: Threads, begin: number) {
+  constructor(files: ModuleFiles, kernel: TreeKernel, options: RunOptions, io: Io, threads: Threads, begin: number) {
     this.options = options;
     this.io = io;
     this.threads = threads;
     this.begin = begin;
     this.dir = files.dir;
     this.paths = files.paths;
-    for (const text of files.unreadable) this.warnings.push({ kind: 'tree', module: '', text });
+    this.kernel = kernel;
+    this.warnings = files.unreadable.map((text) => ({ kind: 'tree', module: '', text }));
   }
 
-  async prepare(scale: number): Promise<this> {
-    const { options, dir, paths } = this;
-    const symvers = options.symvers ?? symversFor(dir);
-    if (symvers === undefined)
-      throw new UsageError(
-        `${dir} has no Module.symvers: --symvers FILE says what the kernel exports (Debian: in linux-headers)`,
-      );
-    this.symvers = symvers;
-    if (options.symvers === undefined) this.notes.push(`symbols from ${symvers}`);
-
-    const head = await treeHead(dir, paths);
-    if (head === undefined)
-      throw new InputError(`${dir}: none of the files is a kernel module that can be read`, { file: dir });
-    this.head = head;
-    const [release] = head.vermagic.split(' ');
-    const profile = options.kernel === undefined ? profileOf(release) : { version: options.kernel };
-    if ('note' in profile && profile.note !== undefined) this.notes.push(profile.note);
-    this.version = profile.version;
-    this.vendor = options.vendor ?? vendorOf(release);
-    this.arch = await archFor(head, dir);
-    if (options.config !== undefined)
-      this.config = await (await import('../kernel-config.ts')).readConfig(options.config);
-
-    const bytes = readBytes(symvers);
-    // A line is some 60 bytes; names that are in no line are few.
-    const ids = 2 ** Math.ceil(Math.log2(bytes.length / 50 + paths.length * 4 + (1 << 13))) * scale;
-    const arena = Arena.create(paths.length, ids, ids * 40);
-    this.arena = arena;
-    const on = (name: string, otherwise: boolean): boolean => (this.config?.[name] ?? otherwise) === true;
-    this.modversions = on('MODVERSIONS', / modversions /.test(head.vermagic));
-    const proof = this.config === undefined ? proofTable(this.arch, this.version) : undefined;
-    const frame: Frame = {
-      is64: head.is64,
-      little: head.little,
-      e_machine: head.e_machine,
-      version: this.version,
-      proof: proof === undefined ? 0 : arena.keep(proof).at,
-      modversions: this.modversions,
-      signed: on('MODULE_SIG_FORCE', false) || on('LOCKDOWN', false),
-    };
-    const strictVersions = this.vendor === 'debian';
-    const allowMissingNamespaces = on('MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS', false);
-    const inModuleNamespace =
-      this.version === '7.2' ? (await import('../../loader/symbols.ts')).inModuleNamespace : undefined;
-    // Read while the threads are at work already.
-    this.open = () => {
-      const { modversions } = frame;
-      this.link = new Link(paths, arena, { modversions, strictVersions, allowMissingNamespaces, inModuleNamespace });
-      symversIn(bytes, symvers, arena);
-    };
-    this.job = {
-      arena: arena.share(frame),
-      control: this.control.buffer,
-      dir,
-      paths,
-      shard: options.shard,
-      judge: proof === undefined ? this.tables() : undefined,
-    };
-    return this;
-  }
-
-  async run(): Promise<Checked> {
+  /** `scale`: how much more room names get than they need in other trees. */
+  async run(scale: number): Promise<Checked> {
     const interrupt = new Interrupt(() => Atomics.store(this.control, STOP, 1));
     const stop = this.showProgress(this.paths.length, '');
     try {
+      const { dir, kernel, paths } = this;
+      const symvers = readBytes(kernel.symvers);
+      // A line is some 60 bytes; names that are in no line are few.
+      const ids = 2 ** Math.ceil(Math.log2(symvers.length / 50 + paths.length * 4 + (1 << 13))) * scale;
+      const arena = Arena.create(paths.length, ids, ids * 40);
+      const frame = this.frame(arena);
+      this.job = {
+        arena: arena.share(frame),
+        control: this.control.buffer,
+        dir,
+        paths,
+        shard: this.options.shard,
+        judge: frame.proof === 0 ? this.tables() : undefined,
+      };
+      const options = await this.linkOptions();
       const scanned = this.threads.scan(this.job);
-      this.open();
+      // The others are at work already.
+      this.link = new Link(paths, arena, options);
+      symversIn(symvers, kernel.symvers, arena);
       for (const problem of await scanned) this.problems.set(problem.module, problem);
       stop();
       await this.linkAll(interrupt);
-      if (this.options.shard === undefined && !interrupt.happened)
-        this.warnings.push(...treeWarnings(this.dir, this.link, this.arena, this.paths));
-      if (this.threads.note !== undefined) this.notes.push(this.threads.note);
-      return this.checked(interrupt.happened);
+      const isWhole = this.options.shard === undefined && !interrupt.happened;
+      return this.checked(isWhole ? treeWarnings(dir, this.link, arena, paths) : [], interrupt.happened);
     } finally {
       stop();
       interrupt.close();
     }
+  }
+
+  /** What threads know of the kernel; there is a proof where nothing is known of its configuration. */
+  private frame(arena: Arena): Frame {
+    const { head, arch, version, config, modversions } = this.kernel;
+    const { is64, little, e_machine } = head;
+    const proof = config === undefined ? proofTable(arch, version) : undefined;
+    const signed = isOn(config, 'MODULE_SIG_FORCE', false) || isOn(config, 'LOCKDOWN', false);
+    return {
+      is64,
+      little,
+      e_machine,
+      version,
+      modversions,
+      signed,
+      proof: proof === undefined ? 0 : arena.keep(proof).at,
+    };
+  }
+
+  private async linkOptions(): Promise<LinkOptions> {
+    const { version, vendor, config, modversions } = this.kernel;
+    return {
+      modversions,
+      strictVersions: vendor === 'debian',
+      allowMissingNamespaces: isOn(config, 'MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS', false),
+      inModuleNamespace: version === '7.2' ? (await import('../../loader/symbols.ts')).inModuleNamespace : undefined,
+    };
   }
 
   /** Whether this run answers for a module. */
@@ -297,17 +259,8 @@ class Check {
   }
 
   private tables(exporters?: readonly Exporter[]): JudgeTables {
-    const { arch, version, vendor, head, config, symvers } = this;
-    const setup = {
-      arch: arch.name,
-      order: head.little ? ('little' as const) : ('big' as const),
-      version,
-      vendor,
-      config: { ...config, MODVERSIONS: this.modversions },
-      vermagic: head.vermagic,
-      structModuleSize: head.structModuleSize,
-    };
-    return { setup, symvers, ...(exporters === undefined ? {} : { exporters }) };
+    const { kernel } = this;
+    return { setup: judgeSetup(kernel), symvers: kernel.symvers, ...(exporters === undefined ? {} : { exporters }) };
   }
 
   /** Puts modules before insmod; gives those that it refuses. */
@@ -346,8 +299,8 @@ class Check {
   /** Interrupted before insmod had its say. */
   private readonly unheard = new Set<number>();
 
-  private checked(interrupted: boolean): Checked {
-    const { link, failed, paths } = this;
+  private checked(warnings: readonly Warning[], interrupted: boolean): Checked {
+    const { link, failed, paths, kernel, threads } = this;
     const all = [...failed].toSorted(([a], [b]) => a - b).map(([, finding]) => finding);
     let checked = 0;
     let relocations = this.judgedRelocations;
@@ -363,23 +316,23 @@ class Check {
     });
     const result: CheckResult = {
       dir: this.dir,
-      kernel: this.version,
-      arch: this.arch.name,
-      vendor: this.vendor,
-      vermagic: this.head.vermagic,
+      kernel: kernel.version,
+      arch: kernel.arch.name,
+      vendor: kernel.vendor,
+      vermagic: kernel.head.vermagic,
       modules: this.options.shard === undefined ? paths.length : paths.filter((_path, i) => this.isMine(i)).length,
       checked,
       loaded: checked - failed.size,
       failed: all,
       accepted: [],
       gone: [],
-      warnings: this.warnings,
+      warnings: [...this.warnings, ...warnings],
       relocations,
       slots,
       memory,
       seconds: (performance.now() - this.begin) / 1000,
       interrupted,
-      notes: this.notes,
+      notes: [...kernel.notes, ...(threads.note === undefined ? [] : [threads.note])],
       judged: this.judged,
     };
     return {

@@ -15,6 +15,7 @@ export class Teller {
   /** System.map or kallsyms: what the kernel has, exported or not. */
   private readonly symbols: string | undefined;
   private builtIn: ReadonlySet<string> | undefined;
+  private byName: ReadonlyMap<string, number> | undefined;
 
   constructor(link: Link, paths: readonly string[], failed: ReadonlyMap<number, Finding>, symbols: string | undefined) {
     this.link = link;
@@ -133,8 +134,9 @@ export class Teller {
   }
 
   private whereIs(module: string): string {
-    const at = this.paths.findIndex((path) => moduleName(path) === module);
-    if (at < 0) return 'which is not in this tree';
+    this.byName ??= new Map(this.paths.map((path, i) => [moduleName(path), i]));
+    const at = this.byName.get(module);
+    if (at === undefined) return 'which is not in this tree';
     return this.failed.has(at) ? 'which does not load' : 'which does not export it';
   }
 
