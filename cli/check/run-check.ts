@@ -5,7 +5,7 @@ import { InputError } from '../../loader/input-error.ts';
 import { fileError } from '../file-error.ts';
 import type { Io } from '../io.ts';
 import { Arena, type Frame } from './arena.ts';
-import { type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
+import { type Cause, type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
 import { circles } from './graph.ts';
 import { Interrupt } from './interrupt.ts';
 import type { Exporter, Verdict } from './judge.ts';
@@ -332,7 +332,11 @@ class Check {
       memory,
       seconds: (performance.now() - this.begin) / 1000,
       interrupted,
-      notes: [...kernel.notes, ...(threads.note === undefined ? [] : [threads.note])],
+      notes: [
+        ...kernel.notes,
+        ...(threads.note === undefined ? [] : [threads.note]),
+        ...strangeSymvers(kernel, all, checked),
+      ],
       judged: this.judged,
     };
     return {
@@ -359,6 +363,14 @@ class Check {
       this.io.progress();
     };
   }
+}
+
+const STRANGE: ReadonlySet<Cause> = new Set(['missing-symbol', 'crc', 'dependency']);
+
+/** Where most modules want other symbols it is hardly they who are wrong. */
+function strangeSymvers({ symvers }: TreeKernel, failed: readonly Finding[], checked: number): string[] {
+  const strange = failed.filter(({ cause }) => STRANGE.has(cause)).length;
+  return strange * 2 > checked ? [`most modules want other symbols than ${symvers} lists: is it this kernel's?`] : [];
 }
 
 function readBytes(path: string): Uint8Array {

@@ -7,6 +7,9 @@ import { causeOf, type Finding, type SymbolFault } from './findings.ts';
 import type { Verdict } from './judge.ts';
 import type { ImportFault, Link, Provider } from './link.ts';
 
+/** Symbols for which one that is like them is looked for: it takes milliseconds. */
+const MOST_LIKES = 100;
+
 export class Teller {
   private readonly link: Link;
   private readonly paths: readonly string[];
@@ -16,6 +19,9 @@ export class Teller {
   private readonly symbols: string | undefined;
   private builtIn: ReadonlySet<string> | undefined;
   private byName: ReadonlyMap<string, number> | undefined;
+  private allNames: readonly string[] | undefined;
+  private readonly likes = new Map<number, string>();
+  private readonly exported = new Map<number, ReadonlySet<number>>();
 
   constructor(link: Link, paths: readonly string[], failed: ReadonlyMap<number, Finding>, symbols: string | undefined) {
     this.link = link;
@@ -78,10 +84,25 @@ export class Teller {
   private ownerOf(symbol: number, i: number): number | undefined {
     return this.link
       .uses(i)
-      .find(
-        (other) =>
-          (this.failed.has(other) || other === i) && this.link.exports(other).some(({ name }) => name === symbol),
-      );
+      .find((other) => (this.failed.has(other) || other === i) && this.exportsOf(other).has(symbol));
+  }
+
+  private exportsOf(i: number): ReadonlySet<number> {
+    const known = this.exported.get(i);
+    if (known !== undefined) return known;
+    const names = new Set(this.link.exports(i).map(({ name }) => name));
+    this.exported.set(i, names);
+    return names;
+  }
+
+  /** What is said of a symbol that nobody exports; not all of them are looked for, where it is the kernel that is wrong. */
+  private likeOf(id: number, symbol: string): string {
+    const known = this.likes.get(id);
+    if (known !== undefined) return known;
+    this.allNames ??= [...this.link.exportedNames()];
+    const text = this.likes.size < MOST_LIKES ? like(closest(symbol, this.allNames)) : 'nobody exports it';
+    this.likes.set(id, text);
+    return text;
   }
 
   private describe(fault: ImportFault, i: number): SymbolFault {
@@ -103,7 +124,7 @@ export class Teller {
         };
       if (this.kernelHas(symbol))
         return { symbol, kind: 'missing', provider: 'vmlinux', near: 'built into the kernel, but not exported' };
-      return { symbol, kind: 'missing', near: like(closest(symbol, link.exportedNames())) };
+      return { symbol, kind: 'missing', near: this.likeOf(fault.symbol, symbol) };
     }
     const provider = fault.provider === 'kernel' ? 'vmlinux' : link.name(fault.provider);
     switch (fault.kind) {

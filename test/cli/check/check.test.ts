@@ -131,6 +131,29 @@ test('for people: grouped by cause, with who nearly provides it', async (t) => {
   t.false(/\b(user|room|own|weak)\b/.test(out.replaceAll(tree, '')));
 });
 
+test('a Module.symvers of another kernel is doubted, not each module', async (t) => {
+  const other = join(dir, 'other.symvers');
+  writeFileSync(other, '0x12345678\tanother_fn\tvmlinux\tEXPORT_SYMBOL\t\n');
+  const { code, out } = await komulator('check', healthy, '--symvers', other, '--jobs', '1');
+  t.is(code, 1);
+  t.true(out.includes(`most modules want other symbols than ${other} lists: is it this kernel's?`), out);
+  // One of five is nothing to wonder about.
+  const few = writeTree(join(dir, 'one-absent'), {
+    ...HEALTHY,
+    'kernel/absent.ko': moduleFile('absent', ['absent_fn']),
+  });
+  t.notRegex((await komulator('check', few, '--jobs', '1')).out, /is it this kernel's/);
+});
+
+test('of many absent symbols only some are looked for', async (t) => {
+  const absent = Array.from({ length: 120 }, (_, i) => `printk_${i}`);
+  const many = writeTree(join(dir, 'many-absent'), { ...HEALTHY, 'kernel/absent.ko': moduleFile('absent', absent) });
+  const { failed } = await check(many, '--jobs', '1');
+  const near = failed[0]!.symbols.map((symbol) => symbol.near);
+  t.is(near.filter((text) => /^nobody exports it(;|, nor)/.test(text)).length, 100);
+  t.is(near.filter((text) => text === 'nobody exports it').length, 20);
+});
+
 test('a module that needs one that does not load', async (t) => {
   const files = {
     ...HEALTHY,
