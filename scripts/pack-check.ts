@@ -1,6 +1,6 @@
 // Packs the package as it would be published and uses it as a stranger would: installed from the tarball into an empty
 // folder, command run, every entry imported and type-checked. Then publint and are-the-types-wrong give their verdicts.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -27,6 +27,8 @@ const { name, version, exports, devDependencies } = JSON.parse(
 const entries = Object.keys(exports)
   .filter((entry) => !entry.endsWith('.json'))
   .map((entry) => entry.replace('.', name));
+/** A tree of modules. */
+const bundled = join(root, 'fixtures/ko/x86_64');
 /** The one entry that wants a package its user brings along. */
 const ORACLE = `${name}/oracle`;
 const away = mkdtempSync(join(tmpdir(), 'komulator-pack-'));
@@ -44,6 +46,14 @@ added(`@types/node@${devDependencies['@types/node']}`);
 typed([ORACLE], 'node');
 said('komulator --version', run(join(away, 'node_modules/.bin/komulator'), ['--version'], away).trim(), version);
 said('komulator --help', run(join(away, 'node_modules/.bin/komulator'), ['--help'], away).includes('load'), true);
+// Bundled modules, with one that the kernel refuses among them: threads, the wasm and insmod, as they are published.
+const checked = spawnSync(join(away, 'node_modules/.bin/komulator'), ['check', bundled, '--jobs', '2', '--json'], {
+  cwd: away,
+  env,
+  encoding: 'utf8',
+});
+said('komulator check', (JSON.parse(checked.stdout) as { failed: unknown[] }).failed.length > 0, true);
+said('komulator check, exit', checked.status, 1);
 console.log(run(join(bin, 'publint'), ['--strict', tarball], root).trim());
 console.log(run(join(bin, 'attw'), ['--profile', 'esm-only', '--quiet', tarball], root).trim());
 console.log('pack:check: the package installs, runs and types well');
@@ -57,7 +67,9 @@ function packed(): string {
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(dist\/.*\.(js|d\.ts)|dist\/oracle\/port\/[\w-]+\.(c|h|md)|README\.md|LICENSE|package\.json)$/.test(path),
+        !/^(dist\/.*\.(js|d\.ts)|dist\/cli\/check\/scan\.wasm|dist\/oracle\/port\/[\w-]+\.(c|h|md)|README\.md|LICENSE|package\.json)$/.test(
+          path,
+        ),
     );
   said('files that do not belong into the package', strange.join(' '), '');
   console.log(`pack:check: ${report.files.length} files, ${(report.size / 1024).toFixed(1)} KiB`);

@@ -157,7 +157,7 @@ function string(at: usize, limit: usize, keep: bool): i32 {
     const length = <i32>(p - at) + left;
     if (at + length >= limit) return -1;
     if (length === 0) return 0;
-    if (left > 0) hash = mix(hash, word & (((<u64>1) << ((<u64>left) << 3)) - 1));
+    if (left > 0) hash = mix(hash, lowBytes(word, left));
     return find(at, length, hash, keep);
   }
   return -1;
