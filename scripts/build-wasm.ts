@@ -4,14 +4,17 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, existsSync, globSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 /** Shared by all threads, and as much of it as arena.ts allows. */
 const MEMORY = ['--importMemory', '--sharedMemory', '--initialMemory', '16', '--maximumMemory', '32768'];
 const FEATURES = ['--enable', 'threads', '--enable', 'bulk-memory'];
 const args = ['cli/check/wasm/index.ts', '-O3', '--runtime', 'stub', '--noAssert', ...MEMORY, ...FEATURES];
+
+/** The compiler, which is there where development is. */
+const ASC = join(root, 'node_modules/assemblyscript/bin/asc.js');
 
 /** Where it is, and the custom section that says what it was made of. */
 export const SCAN_WASM: string = join(root, 'cli/check/scan.wasm');
@@ -45,18 +48,24 @@ function customSection(name: string, text: string): Buffer {
   return Buffer.concat([Buffer.from([0, payload.length]), payload]);
 }
 
-/** False where the compiler has complained. */
+/** False where the compiler has complained. What others may be reading is replaced whole. */
 function compile(hash: string): boolean {
-  const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
-  const { status } = spawnSync(process.execPath, [asc, ...args, '--outFile', 'cli/check/scan.wasm'], {
+  const made = `${SCAN_WASM}.${process.pid}`;
+  const { status } = spawnSync(process.execPath, [ASC, ...args, '--outFile', relative(root, made)], {
     cwd: root,
     stdio: 'inherit',
   });
-  if (status === 0) appendFileSync(SCAN_WASM, customSection(SOURCES, hash));
+  if (status === 0) {
+    appendFileSync(made, customSection(SOURCES, hash));
+    renameSync(made, SCAN_WASM);
+  } else rmSync(made, { force: true });
   return status === 0;
 }
 
 if (import.meta.main) {
-  const hash = sourcesHash();
-  if (builtFrom() !== hash && !compile(hash)) process.exitCode = 1;
+  if (!existsSync(ASC)) console.error('assemblyscript is not installed: cli/check/scan.wasm is not made');
+  else {
+    const hash = sourcesHash();
+    if (builtFrom() !== hash && !compile(hash)) process.exitCode = 1;
+  }
 }

@@ -34,6 +34,7 @@ export interface Core {
   readonly extend: (words: number) => number;
   readonly cutTo: (words: number) => void;
   readonly setRecord: (module: number, at: number) => void;
+  readonly peek: (module: number, file: number, length: number) => void;
   readonly doubt: (module: number) => void;
   readonly recordOf: (module: number) => number;
   readonly field: (module: number, word: number) => number;
@@ -56,7 +57,6 @@ export interface Core {
   readonly linkModules: () => number;
   readonly usesOf: (module: number) => number;
   readonly useCount: (module: number) => number;
-  readonly majority: (word: number) => number;
   readonly nextOther: (word: number, value: number, module: number) => number;
   readonly markModules: (from: number, end: number) => void;
   readonly readAliases: (from: number, end: number) => number;
@@ -97,8 +97,8 @@ export interface SharedArena extends Place {
   readonly frame: Frame;
 }
 
-/** Whatever lies below is the compiler's. */
-const HEAP = 4096;
+/** Where memory begins to be given out: whatever lies below is the compiler's. */
+const START = 4096;
 /** 2 GiB, so that no address is negative; only what is used takes memory. */
 const MOST_PAGES = 1 << 15;
 const VERSIONS: Readonly<Record<Version, number>> = { '6.1': V6_1, '6.12': V6_12, '7.2': V7_2 };
@@ -141,7 +141,7 @@ export class Arena {
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared: true });
     const wasm = scanWasm();
     const core = coreOf(memory, wasm);
-    core.begin(HEAP);
+    core.begin(START);
     const arena = new Arena(memory, wasm, core, {
       names: core.createNames(ids, text),
       records: core.alloc(modules * 4),

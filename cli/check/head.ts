@@ -16,9 +16,9 @@ export interface TreeHead {
 }
 
 /** How many are asked. */
-const ASKED = 3;
-/** Names of one module; more it may have, which are not asked for here. */
-const NAMES = 1 << 10;
+const ASKED = 9;
+/** Names that are kept: of each module a few, and its softdeps. */
+const NAMES = 1 << 13;
 /** And how many are tried before nobody is. */
 const TRIED = 200;
 
@@ -56,7 +56,7 @@ async function headOf(arena: Arena, scanner: Scanner, reader: FileReader, path: 
   const little = bytes[5] === 1;
   const e_machine = (bytes[little ? 19 : 18]! << 8) | bytes[little ? 18 : 19]!;
   arena.setFrame({ is64, little, e_machine, version: '6.1', modversions: false, signed: false, proof: 0 });
-  scanner.scan(0, bytes, false);
+  scanner.peek(0, bytes);
   const word = (n: number): number => core.field(0, n);
   if ((word(FLAGS) & UNREADABLE) !== 0 || word(VERMAGIC) === 0 || word(STRUCT_SIZE) === 0) return undefined;
   return {

@@ -147,13 +147,12 @@ export class Link {
     return this.field(i, PLT);
   }
 
-  /** Modules with something else in a word than most have: the vermagic, the size of struct module, e_flags. */
-  odd(word: number): number[] {
+  /** Modules with something else in a word: the vermagic, the size of struct module, e_flags. */
+  others(word: number, value: number): number[] {
     const { core } = this.arena;
-    const odd: number[] = [];
-    const most = core.majority(word);
-    for (let i = core.nextOther(word, most, 0); i >= 0; i = core.nextOther(word, most, i + 1)) odd.push(i);
-    return odd;
+    const others: number[] = [];
+    for (let i = core.nextOther(word, value, 0); i >= 0; i = core.nextOther(word, value, i + 1)) others.push(i);
+    return others;
   }
 
   /** Words of a record, from `skip` words behind its head. */

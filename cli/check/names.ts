@@ -32,6 +32,7 @@ export const WELL_KNOWN: readonly string[] = [
   '.plt.idx',
   '.text.ftrace_trampoline',
   '.init.text.ftrace_trampoline',
+  '.ftrace_trampoline',
   '.data..ro_after_init',
   '__jump_table',
   '.static_call_sites',

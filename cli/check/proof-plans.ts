@@ -29,6 +29,8 @@ export interface Plan {
   readonly sums?: readonly number[];
   /** Sections without which it refuses a module. */
   readonly needs?: (version: Version) => readonly string[];
+  /** And those that it rewrites where they are there. */
+  readonly rewrites?: readonly string[];
   readonly looksAtAll?: boolean;
 }
 
@@ -62,6 +64,7 @@ export const plans: Readonly<Record<string, Plan>> = {
     got: [75],
     gotAgain: [76],
     needs: () => ['.plt', '.got', '.plt.idx'],
+    rewrites: ['.ftrace_trampoline'],
   },
   s390x: {
     table: [26],

@@ -50,9 +50,10 @@ export const P_TYPES = 0,
   P_CALL_COUNT = 36,
   P_CALLS = 40,
   MOST_CALLS = 3,
-  /** Sections that the architecture wants, as well-known names: how many, and which. */
-  P_NEED_COUNT = 52,
-  P_NEEDS = 56,
+  /** Sections that the architecture rewrites, as well-known names: how many, of which it needs so many, and which. */
+  P_REWRITTEN_COUNT = 52,
+  P_NEED_COUNT = 56,
+  P_NEEDS = 60,
   MOST_NEEDS = 8,
   P_ROWS = 128;
 

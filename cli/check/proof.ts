@@ -35,6 +35,7 @@ import {
   P_LOOKS_AT_ALL,
   P_NEED_COUNT,
   P_NEEDS,
+  P_REWRITTEN_COUNT,
   P_ROWS,
   P_SUMS,
   P_TYPES,
@@ -100,11 +101,13 @@ export function proofTable(arch: Arch, version: Version): Uint8Array | undefined
   put(P_EXPORT_TYPE, arch.prel32Exports === true ? typeOf(arch, 'pcrel', 4) : typeOf(arch, 'abs', 8));
   put(P_EXPORT_WORD, arch.prel32Exports === true ? 4 : 8);
   list(P_CALL_COUNT, P_CALLS, MOST_CALLS, plan?.calls ?? []);
+  const needs = plan?.needs?.(version) ?? [];
+  put(P_NEED_COUNT, needs.length);
   list(
-    P_NEED_COUNT,
+    P_REWRITTEN_COUNT,
     P_NEEDS,
     MOST_NEEDS,
-    (plan?.needs?.(version) ?? []).map((name) => WELL_KNOWN.indexOf(name) + 1),
+    [...needs, ...(plan?.rewrites ?? [])].map((name) => WELL_KNOWN.indexOf(name) + 1),
   );
   const reach = reachOf(arch.moduleArea(version, config));
   for (const type of rules.rows.keys()) {

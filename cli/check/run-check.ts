@@ -79,11 +79,14 @@ class Check {
   private readonly paths: readonly string[];
   private readonly kernel: TreeKernel;
   private readonly warnings: readonly Warning[];
+  private readonly notes: string[] = [];
   private readonly control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
   private readonly failed = new Map<number, Finding>();
   private readonly problems = new Map<number, Problem>();
   private job!: Job;
   private link!: Link;
+  /** Interrupted before insmod had its say. */
+  private readonly unheard = new Set<number>();
   private judgedRelocations = 0;
   private judgedSlots = 0;
   private judged = 0;
@@ -113,6 +116,7 @@ class Check {
       this.job = {
         arena: arena.share(frame),
         control: this.control.buffer,
+        jobs: this.options.jobs,
         dir,
         paths,
         shard: this.options.shard,
@@ -124,6 +128,11 @@ class Check {
       this.link = new Link(paths, arena, options);
       symversIn(symvers, kernel.symvers, arena);
       for (const problem of await scanned) this.problems.set(problem.module, problem);
+      // Imports of some modules are missing then, and with them what they depend on.
+      if (arena.core.namesFull() !== 0) {
+        if (scale === 1) throw new NamesFull('too many names');
+        this.notes.push('there are more names than komulator has room for: some dependencies are not known');
+      }
       stop();
       await this.linkAll(interrupt);
       const isWhole = this.options.shard === undefined && !interrupt.happened;
@@ -214,9 +223,15 @@ class Check {
     return all;
   }
 
-  /** Modules that are for another kernel than most. */
+  /** Modules that are for another kernel than the tree's. */
   private oddOnesOut(): Set<number> {
-    return new Set([VERMAGIC, STRUCT_SIZE, E_FLAGS].flatMap((word) => this.link.odd(word)));
+    const { link, kernel } = this;
+    const { vermagic, structModuleSize, e_flags } = kernel.head;
+    return new Set([
+      ...link.others(VERMAGIC, link.names.of(vermagic)),
+      ...link.others(STRUCT_SIZE, structModuleSize),
+      ...link.others(E_FLAGS, e_flags | 0),
+    ]);
   }
 
   private sameNames(): void {
@@ -296,9 +311,6 @@ class Check {
     return refused;
   }
 
-  /** Interrupted before insmod had its say. */
-  private readonly unheard = new Set<number>();
-
   private checked(warnings: readonly Warning[], interrupted: boolean): Checked {
     const { link, failed, paths, kernel, threads } = this;
     const all = [...failed].toSorted(([a], [b]) => a - b).map(([, finding]) => finding);
@@ -334,6 +346,7 @@ class Check {
       interrupted,
       notes: [
         ...kernel.notes,
+        ...this.notes,
         ...(threads.note === undefined ? [] : [threads.note]),
         ...strangeSymvers(kernel, all, checked),
       ],

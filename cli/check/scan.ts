@@ -23,12 +23,11 @@ export const DOUBTS: readonly string[] = [
 ];
 
 /** Room for any module that is not full of debug information, in bytes; what is not written to takes no memory. */
-const USUAL = 1 << 25;
+export const USUAL: number = 1 << 25;
 /** And for most, where nobody may have that much. */
 const LEAST = 1 << 21;
 /** The wasm looks at words, and the last one may begin at the last byte. */
 const SLACK = 16;
-
 /** More than there can be beside everything else. */
 const TOO_LARGE = 0x7000_0000;
 
@@ -42,18 +41,22 @@ class ArenaRoom implements Room {
 
   constructor(arena: Arena, usual: number) {
     this.arena = arena;
-    this.grow(usual);
-    if (this.place.length === 0) this.grow(LEAST);
+    if (!this.extend(usual)) this.extend(LEAST);
+    this.bytes = this.place;
   }
 
   grow(size: number): void {
+    this.bytes = this.extend(size) ? this.place : new Uint8Array(size);
+  }
+
+  /** Whether there is as much memory of the wasm. */
+  extend(size: number): boolean {
     try {
-      if (size > TOO_LARGE) throw new Trap(`${size} bytes`);
-      this.place = this.arena.bytes(this.arena.core.alloc(size + SLACK), size);
-      this.bytes = this.place;
+      if (size <= TOO_LARGE) this.place = this.arena.bytes(this.arena.core.alloc(size + SLACK), size);
+      return size <= TOO_LARGE;
     } catch (error) {
       if (!(error instanceof Trap)) throw error;
-      this.bytes = new Uint8Array(size);
+      return false;
     }
   }
 }
@@ -75,23 +78,37 @@ export class Scanner {
 
   /** Makes the record of `module`. `prove` false: facts only. */
   scan(module: number, file: Uint8Array, prove: boolean): void {
-    const { core } = this.arena;
+    this.look(module, file, (at) => this.arena.core.scan(module, at, file.length, prove));
+  }
+
+  /** Makes a record of what a module says of itself. */
+  peek(module: number, file: Uint8Array): void {
+    this.look(module, file, (at) => this.arena.core.peek(module, at, file.length));
+  }
+
+  private look(module: number, file: Uint8Array, work: (at: number) => void): void {
     try {
-      core.scan(module, this.placed(file).byteOffset, file.length, prove);
+      if (this.isPlaced(file)) return work(this.files.place.byteOffset);
     } catch (error) {
+      // No room for a name, or for a table.
       if (!(error instanceof Trap)) throw error;
-      // No room for a name, or for the file: what had been found until then, and insmod has the word.
-      core.doubt(module);
+    }
+    try {
+      // What had been found until then, and insmod has the word.
+      this.arena.core.doubt(module);
+    } catch (error) {
+      // Not even room for that: nobody has seen it, and insmod has the word as well.
+      if (!(error instanceof Trap)) throw error;
     }
   }
 
-  /** The same bytes in memory of the wasm. Throws Trap where there is not that much. */
-  private placed(file: Uint8Array): Uint8Array {
+  /** Puts the file into memory of the wasm; false where there is not that much. */
+  private isPlaced(file: Uint8Array): boolean {
     const { files } = this;
-    if (file.buffer === files.place.buffer && file.byteOffset === files.place.byteOffset) return file;
-    if (file.length > files.place.length) files.grow(file.length);
-    if (file.length > files.place.length) throw new Trap(`${file.length} bytes`);
+    if (file.buffer === files.place.buffer && file.byteOffset === files.place.byteOffset) return true;
+    // Twice as much as is needed: what grows by little would leave much behind.
+    if (file.length > files.place.length && !files.extend(file.length * 2) && !files.extend(file.length)) return false;
     files.place.set(file);
-    return files.place;
+    return true;
   }
 }

@@ -18,18 +18,18 @@ export const MODINFO = 1,
   CTORS = 12,
   INIT_ARRAY = 13,
   PARAM = 14,
-  KNOWN_SECTIONS = 21;
+  KNOWN_SECTIONS = 22;
 /** Sections with memory of their own once init has run. */
-export const RO_AFTER_INIT = 22,
-  JUMP_TABLE = 23,
-  STATIC_CALL_SITES = 24;
-export const MODULE_LAYOUT = 25;
+export const RO_AFTER_INIT = 23,
+  JUMP_TABLE = 24,
+  STATIC_CALL_SITES = 25;
+export const MODULE_LAYOUT = 26;
 /** Names that a module must not have, the first and the last; or none at all. */
-export const NDISWRAPPER = 26,
-  VMLINUX = 29;
+export const NDISWRAPPER = 27,
+  VMLINUX = 30;
 /** license_is_gpl_compatible(): the first and the last. */
-export const GPL = 30,
-  DUAL_MPL_GPL = 35;
+export const GPL = 31,
+  DUAL_MPL_GPL = 36;
 
 /** Version profiles as numbers. */
 export const V6_1 = 0,

@@ -1,7 +1,7 @@
 /** What each thread does: it takes the next few modules of the tree, as long as there are any, and looks at them. */
 import type { Config } from '../../relocs/module-view.ts';
 import { errnoOf } from '../file-error.ts';
-import { Arena, type SharedArena } from './arena.ts';
+import { Arena, type SharedArena, Trap } from './arena.ts';
 import { FileReader, OwnRoom } from './file-reader.ts';
 import type { Exporter, Judge, JudgeSetup, Verdict } from './judge.ts';
 import {
@@ -22,7 +22,7 @@ import {
   WEAK,
 } from './records.ts';
 import { NamesFull } from './names.ts';
-import { Scanner } from './scan.ts';
+import { Scanner, USUAL } from './scan.ts';
 
 /** Words of the memory by which threads share the work. */
 export const NEXT = 0,
@@ -35,6 +35,8 @@ export interface Job {
   /** Where names and records are, and what kernel the modules are for. */
   readonly arena: SharedArena;
   readonly control: SharedArrayBuffer;
+  /** Threads that share it. */
+  readonly jobs: number;
   readonly dir: string;
   readonly paths: readonly string[];
   /** `--shard`: of `count` parts the one that is checked. The others are read, but not relocated. */
@@ -69,6 +71,8 @@ export interface Judgement {
 
 /** Modules taken at a time: so many that taking costs nothing, so few that threads end together. */
 const CHUNK = 8;
+/** Room for files of all threads together, in bytes. */
+const ROOM = 1 << 30;
 const XZ_CHUNKS = 16,
   XZ_MOST = 400;
 /**
@@ -77,8 +81,10 @@ const XZ_CHUNKS = 16,
  */
 export async function scanModules(job: Job, breathe?: () => Promise<void>): Promise<Problem[]> {
   const control = new Int32Array(job.control);
-  const arena = Arena.attach(job.arena);
-  const scanner = new Scanner(arena);
+  const arena = attached(job);
+  // Others do its part, or insmod.
+  if (arena === undefined) return [];
+  const scanner = new Scanner(arena, Math.min(USUAL, ROOM / job.jobs));
   const judge = job.judge && (await openJudge(job.judge));
   // insmod wants memory of its own, and the file as it was.
   const room = judge === undefined ? scanner.room : new OwnRoom();
@@ -136,6 +142,16 @@ export async function scanModules(job: Job, breathe?: () => Promise<void>): Prom
     unpacker?.close();
   }
   return problems;
+}
+
+/** The memory that all share; undefined where there is none left for one more thread. */
+function attached({ arena }: Job): Arena | undefined {
+  try {
+    return Arena.attach(arena);
+  } catch (error) {
+    if (!(error instanceof Trap)) throw error;
+    return undefined;
+  }
 }
 
 /** insmod on what has just been scanned; completes the record when it is taken. */

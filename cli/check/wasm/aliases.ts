@@ -60,16 +60,22 @@ export function readAliases(from: usize, end: usize): i32 {
 }
 
 function alias(pattern: usize, eol: usize): void {
+  const end = indexOf(SPACE, pattern, eol);
+  // Nobody's.
+  if (end === eol) return;
   if (lastMark === 0 || eol < pattern + lastLength || memory.compare(eol - lastLength, last, lastLength) !== 0) {
     last = eol - 1;
     while (last > pattern && load<u8>(last) !== SPACE) last--;
     lastLength = <i32>(eol - last);
     const name = moduleName(last + 1, lastLength - 1);
     lastMark = markOf(name);
-    if (load<i32>(lastMark) < ONE && (load<i32>(lastMark) & MODULE) === 0) store<i32>(find(2), name, 4);
+    if (load<i32>(lastMark) < ONE && (load<i32>(lastMark) & MODULE) === 0) {
+      const word = find(2);
+      store<u32>(word, 0);
+      store<i32>(word, name, 4);
+    }
   }
   store<i32>(lastMark, load<i32>(lastMark) + ONE);
-  const end = indexOf(SPACE, pattern, eol);
   if (!isWild(pattern, end)) {
     // Names that somebody asks for are known already.
     const name = knownAlias(pattern, <i32>(end - pattern));

@@ -1,7 +1,7 @@
 /** __ksymtab and its companions, read from the relocations that will fill them. */
 import { D_EXPORTS } from '../doubts';
 import { EXPORT_WORDS, EXPORTS, GPL_ONLY, HAS_CRC } from '../records';
-import { KCRCTAB, KCRCTAB_GPL, KFLAGSTAB, KSYMTAB, KSYMTAB_GPL, V7_2 } from '../well-known';
+import { KCRCTAB, KCRCTAB_GPL, KFLAGSTAB, KSYMTAB, KSYMTAB_GPL, PERCPU, V7_2 } from '../well-known';
 import { modversions, version, word } from './frame';
 import {
   end,
@@ -16,6 +16,7 @@ import {
   SHT_REL,
   SHT_RELA,
   start,
+  staysBehind,
   symtab,
 } from './image';
 import { compareNames, internString } from './names';
@@ -23,6 +24,7 @@ import {
   exportType,
   exportWord,
   hasProof,
+  isRewritten,
   r_addend,
   r_offset,
   r_sym,
@@ -32,11 +34,15 @@ import {
   st_value,
   SYM,
 } from './proof';
+import { noteText } from './read-texts';
 import { extend, setHead } from './record';
 
 const BYTES: usize = EXPORT_WORDS << 2;
 /** Of a word of an export that no relocation has been seen for. */
 const UNSEEN = -1;
+
+/** More than this no module has. */
+const MOST_EXPORTS: i32 = 1 << 20;
 
 let exported: i32 = 0;
 
@@ -65,7 +71,9 @@ function exportTable(table: i32, crctab: i32, gpl: i32, hasFlags: bool, flagtab:
   const count = sh_size(table) / entry;
   if (sh_type(table) !== SHT_PROGBITS) return D_EXPORTS;
   if (count > 0 && ((hasFlags && flagtab === 0) || (modversions && crctab === 0))) return D_EXPORTS;
+  if (count > MOST_EXPORTS) return D_EXPORTS;
   if (crctab !== 0 && (sh_type(crctab) !== SHT_PROGBITS || sh_size(crctab) < count * 4)) return D_EXPORTS;
+  if (hasFlags && flagtab !== 0 && sh_type(flagtab) !== SHT_PROGBITS) return D_EXPORTS;
   const first = extend(count * EXPORT_WORDS);
   exported += count;
   for (let i = 0; i < count; i++) {
@@ -79,8 +87,9 @@ function exportTable(table: i32, crctab: i32, gpl: i32, hasFlags: bool, flagtab:
   let why = hasFlags && sh_size(flagtab) < count ? D_EXPORTS : 0;
   for (let i = 1; i < shnum; i++) {
     if (sh_type(i) !== SHT_RELA && sh_type(i) !== SHT_REL) continue;
-    if (sh_info(i) === crctab && crctab !== 0) why = D_EXPORTS;
-    if (sh_info(i) === table && !entries(i, first, unit, count)) return D_EXPORTS;
+    const to = sh_info(i);
+    if (to !== 0 && (to === crctab || (hasFlags && to === flagtab))) why = D_EXPORTS;
+    if (to === table && !entries(i, first, unit, count)) return D_EXPORTS;
   }
   for (let i = 0; i < count; i++) {
     const e = first + <usize>i * BYTES;
@@ -118,12 +127,15 @@ function entries(relsec: i32, first: usize, unit: i32, count: i32): bool {
     if (st_value(sym) >> 31 !== 0) return false;
     const target = <i64>st_value(sym) + r_addend(rel);
     if (sh_type(shndx) !== SHT_PROGBITS || (sh_flags(shndx) & SHF_ALLOC) === 0) return false;
+    // What is moved, left behind or rewritten before anybody reads a name in it.
+    if (shndx === section(PERCPU) || staysBehind(shndx) || isRewritten(shndx)) return false;
     if (target < 0 || target >= <i64>sh_size(shndx)) return false;
     const id = internString(start(shndx) + <usize>target, end(shndx));
     const e = first + <usize>(place / entry) * BYTES + (field === unit ? 0 : 12);
     // Twice the same place: the second would find it filled.
     if (id < 0 || load<i32>(e) !== UNSEEN) return false;
     store<i32>(e, id);
+    if (!noteText(shndx, <i32>target)) return false;
   }
   return true;
 }

@@ -55,6 +55,7 @@ import {
   SHT_STRTAB,
   SHT_SYMTAB,
   start,
+  symtab,
 } from './image';
 import { alloc, moved } from './memory';
 import { internString, nameRoom } from './names';
@@ -66,6 +67,9 @@ const PERCPU_LIMIT: i32 = 32 << 10;
 
 /** By name: its CRC, where the image has met it in this generation. */
 let crcs: usize = 0;
+/** By name: the last image that imports it, and how many there have been. */
+let imported: usize = 0;
+let imageCount: i32 = 0;
 /** Namespaces, and softdeps, of the module at hand. */
 let namespaces: usize = 0;
 let namespaceCount: i32 = 0;
@@ -75,6 +79,7 @@ let listRoom: i32 = 64;
 
 export function attachFacts(): void {
   crcs = alloc((<usize>nameRoom()) << 2);
+  imported = alloc((<usize>nameRoom()) << 2);
   namespaces = alloc((<usize>listRoom) << 2);
   softdeps = alloc((<usize>listRoom) << 2);
 }
@@ -101,10 +106,11 @@ export function modinfo(): i32 {
   const limit = end(i);
   let why = 0;
   let license = -1;
+  let vermagic = -1;
   for (let at = start(i); at < limit; ) {
     const tag = load<u64>(at);
     if (tag === 0x6369_6761_6d72_6576 /* vermagic */) {
-      if (load<u8>(at, 8) === 0x3d && head(VERMAGIC) === 0) setHead(VERMAGIC, internString(at + 9, limit));
+      if (load<u8>(at, 8) === 0x3d && vermagic < 0) vermagic = internString(at + 9, limit);
     } else if (tag === 0x3d65_736e_6563_696c /* license= */) {
       if (license < 0) license = internString(at + 8, limit);
     } else if (tag === 0x6e5f_7472_6f70_6d69 && load<u16>(at, 8) === 0x3d73 /* import_ns= */) {
@@ -120,7 +126,8 @@ export function modinfo(): i32 {
     at = nul(at);
     while (at < limit && load<u8>(at) === 0) at++;
   }
-  if (head(VERMAGIC) === 0) why = D_INFO;
+  if (vermagic <= 0) why = D_INFO;
+  else setHead(VERMAGIC, vermagic);
   if (license < GPL || license > DUAL_MPL_GPL) {
     setHead(FLAGS, head(FLAGS) | PROPRIETARY);
     why = D_LICENSE;
@@ -130,8 +137,9 @@ export function modinfo(): i32 {
 
 function growLists(): void {
   if (namespaceCount < listRoom && softdepCount < listRoom) return;
-  namespaces = moved(namespaces, (<usize>listRoom) << 2, (<usize>listRoom) << 3);
-  softdeps = moved(softdeps, (<usize>listRoom) << 2, (<usize>listRoom) << 3);
+  const bytes = (<usize>listRoom) << 2;
+  namespaces = moved(namespaces, bytes, bytes * 2);
+  softdeps = moved(softdeps, bytes, bytes * 2);
   listRoom *= 2;
 }
 
@@ -169,7 +177,8 @@ export function versions(): i32 {
 function extendedVersions(): i32 {
   const names = section(EXT_NAMES);
   const list = section(EXT_CRCS);
-  const why = names === 0 || list === 0 || section(VERSIONS) === 0 ? D_VERS : 0;
+  if (names === 0 || list === 0 || section(VERSIONS) === 0) return D_VERS;
+  if (sh_type(names) !== SHT_PROGBITS || sh_type(list) !== SHT_PROGBITS) return D_VERS;
   let at = start(names);
   const limit = end(names);
   const to = end(list);
@@ -180,7 +189,7 @@ function extendedVersions(): i32 {
     note(id, word(crc));
   }
   setHead(FLAGS, head(FLAGS) | HAS_VERSIONS);
-  return why;
+  return 0;
 }
 
 function note(id: i32, crc: i32): void {
@@ -217,6 +226,7 @@ export function symbols(): i32 {
   const count = sh_size(symtab) / size;
   if (all && count > 0 && <u32>word(first) >= bytes) why = D_SYM;
   let imports = 0;
+  imageCount++;
   let at = first;
   for (let i = 1; i < count; i++) {
     at += size;
@@ -231,6 +241,10 @@ export function symbols(): i32 {
     const bind = <i32>load<u8>(at + st_info) >> 4;
     if (id <= 0 || bind === 0 || bind > 2) why = D_SYM;
     if (id <= 0) continue;
+    // Two of one name are one to whoever counts values.
+    const import_ = imported + ((<usize>id) << 2);
+    if (load<i32>(import_) === imageCount) why = D_SYM;
+    store<i32>(import_, imageCount);
     appendImport(id, bind === 2 ? WEAK : 0);
     imports++;
   }
@@ -258,9 +272,11 @@ export function layout(): i32 {
   let why = 0;
   for (let i = 1; i < shnum; i++) {
     const align = sh_addralign(i);
-    if ((sh_flags(i) & SHF_ALLOC) === 0) continue;
+    const isAlloc = (sh_flags(i) & SHF_ALLOC) !== 0;
+    // layout_symtab() puts both in memory as well.
+    if (!isAlloc && (symtab === 0 || (i !== symtab && i !== sh_link(symtab)))) continue;
     if ((align & (align - 1)) !== 0 || align > 1 << 16) why = D_LAYOUT;
-    memory += <i64>sh_size(i) + <i64>align;
+    if (isAlloc) memory += <i64>sh_size(i) + <i64>align;
   }
   const percpu = section(PERCPU);
   if (percpu !== 0 && sh_size(percpu) > PERCPU_LIMIT) why = D_LAYOUT;

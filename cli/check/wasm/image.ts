@@ -124,10 +124,10 @@ export function openImage(at: usize, bytes: i32): i32 {
   symtab = 0;
   const unsigned = signature();
   const odd = ehdr();
-  if ((head(FLAGS) & UNREADABLE) !== 0) return unsigned !== 0 ? unsigned : odd;
+  if (odd !== 0) return odd;
   // No doubt is the last word on what can still be read: the graph wants the others' imports and exports.
   const doubt = table();
-  return doubt !== 0 ? doubt : unsigned !== 0 ? unsigned : odd;
+  return doubt !== 0 ? doubt : unsigned;
 }
 
 /** A doubt about what is needed to go on: nothing more is known of this file. */
@@ -183,8 +183,9 @@ function table(): i32 {
   if (shoff <= 0 || count === 0 || shstrndx === 0 || shstrndx >= count) return unreadable(D_SHDR);
   if (shoff >= length || count * size > length - shoff) return unreadable(D_SHDR);
   if (count > room) {
-    room = max(count, 128) * 2;
-    headers = alloc((<usize>room) << S_BITS);
+    const larger = max(count, 128) * 2;
+    headers = alloc((<usize>larger) << S_BITS);
+    room = larger;
   }
   shnum = count;
   let why = 0;

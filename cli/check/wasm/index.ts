@@ -1,8 +1,8 @@
 /**
  * One module file, read straight from its bytes: what it is, what it imports and exports, and whether its relocation
  * can fail. Everything of load_module() that does not depend on other modules is either proven here to succeed, or the
- * module is doubted, and insmod (loader/) has the word. So a mistake here may cost time, but only in one direction:
- * test/cli/check/proof.test.ts holds that what is proven is taken by insmod.
+ * module is doubted, and insmod (loader/) has the word. A doubt too many costs time; a proof too many is what
+ * test/cli/check/proof.test.ts looks for: insmod must take whatever is proven.
  *
  * AssemblyScript: it runs at full speed from the first module on, in as many threads as there are, and its tables lie in
  * memory that they share. JavaScript would spend most of a check on being compiled, once in every thread.
@@ -18,7 +18,8 @@ import { attachRecords, setRecord } from './link';
 import { HEAP } from './memory';
 import { attachNames } from './names';
 import { hasProof } from './proof';
-import { beginRecord, head, record, setHead } from './record';
+import { forgetTexts } from './read-texts';
+import { attachRecord, beginRecord, head, record, setHead } from './record';
 import { attachRelocations, proveRelocations } from './relocation-proof';
 
 export { aliasCount, isModuleOrAlias, markModules, readAliases } from './aliases';
@@ -34,7 +35,6 @@ export {
   linked,
   linkModules,
   listExport,
-  majority,
   namesDiffer,
   nextLoose,
   nextOther,
@@ -65,12 +65,21 @@ export function attach(names: usize, records: usize, modules: i32): void {
   attachFacts();
   attachKeys();
   attachRelocations();
+  attachRecord();
 }
 
 /** The record of `module` from a file in memory, which may be spoilt by it. `prove` false: facts only. */
 export function scan(module: i32, file: usize, length: i32, prove: bool): void {
   beginRecord(module);
   setHead(DOUBT, read(file, length, prove));
+  setRecord(module, record);
+}
+
+/** What a module says of itself, in its record: its name, vermagic, e_flags and the size of struct module. */
+export function peek(module: i32, file: usize, length: i32): void {
+  beginRecord(module);
+  const why = openImage(file, length);
+  if ((head(FLAGS) & UNREADABLE) === 0) setHead(DOUBT, first(first(why, thisModule()), modinfo()));
   setRecord(module, record);
 }
 
@@ -81,23 +90,23 @@ export function doubt(module: i32): void {
   setRecord(module, record);
 }
 
+/** The first doubt is as good as any. */
+function first(before: i32, after: i32): i32 {
+  return before !== 0 ? before : after;
+}
+
 function read(file: usize, length: i32, prove: bool): i32 {
   let why = openImage(file, length);
   if ((head(FLAGS) & UNREADABLE) !== 0) return why;
-  const name = thisModule();
-  if (name !== 0) why = name;
-  const info = modinfo();
-  if (info !== 0) why = info;
-  const crcs = versions();
-  if (crcs !== 0) why = crcs;
-  const names = symbols();
-  if (why === 0) why = names;
-  const memory = layout();
-  if (why === 0) why = memory;
+  why = first(why, thisModule());
+  why = first(why, modinfo());
+  why = first(why, versions());
+  why = first(why, symbols());
+  why = first(why, layout());
   appendLists();
   if (hasProof() && !little) swapTables();
-  const exports = exportTables();
-  if (why === 0) why = exports;
-  if (!hasProof() && why === 0) why = D_ARCH;
+  forgetTexts();
+  why = first(why, exportTables());
+  if (!hasProof()) why = first(why, D_ARCH);
   return why !== 0 || !prove ? why : proveRelocations();
 }

@@ -11,8 +11,8 @@ let generation: i32 = 0;
 export let keyCount: i32 = 0;
 
 export function attachKeys(): void {
+  table = alloc(256 << ENTRY);
   mask = 255;
-  table = alloc((<usize>(mask + 1)) << ENTRY);
 }
 
 export function clearKeys(): void {
@@ -49,8 +49,8 @@ function find(a: i64, b: i64): usize {
 function grow(): void {
   const old = table;
   const slots = mask + 1;
+  table = alloc((<usize>slots * 2) << ENTRY);
   mask = slots * 2 - 1;
-  table = alloc((<usize>(mask + 1)) << ENTRY);
   for (let p: u32 = 0; p < slots; p++) {
     const from = old + ((<usize>p) << ENTRY);
     if (load<i32>(from) !== generation) continue;

@@ -69,12 +69,11 @@ export function recordOf(module: i32): usize {
   return load<u32>(records + ((<usize>module) << 2));
 }
 
-/** Begins a link; records may come later. Gives the address of the rows. */
-export function createLink(versions: bool): usize {
+/** Begins a link; records may come later. */
+export function createLink(versions: bool): void {
   rows = alloc((<usize>nameRoom()) << EXPORT_ROW_BITS);
   stamps = alloc((<usize>modules) << 2);
   modversions = versions;
-  return rows;
 }
 
 export function rowOf(id: i32): usize {
@@ -240,8 +239,9 @@ function noteUses(module: i32, count: usize): usize {
     if (load<i32>(last) === stamp) continue;
     store<i32>(last, stamp);
     if (count === useRoom) {
-      useRoom = max<usize>(useRoom * 2, 1 << 14);
-      uses = moved(uses, count << 2, useRoom << 2);
+      const larger = max<usize>(useRoom * 2, 1 << 14);
+      uses = moved(uses, count << 2, larger << 2);
+      useRoom = larger;
     }
     store<i32>(uses + (count << 2), who);
     count++;
@@ -284,19 +284,6 @@ function isAcyclic(): bool {
     }
   }
   return taken === modules;
-}
-
-/** What more than half of the modules have in a word, if anything is. */
-export function majority(word: i32): i32 {
-  let best = 0;
-  let lead = 0;
-  for (let module = 0; module < modules; module++) {
-    if (!has(module)) continue;
-    const value = field(module, word);
-    if (lead === 0) best = value;
-    lead += value === best ? 1 : -1;
-  }
-  return best;
 }
 
 /** The first module from `module` on that could be read and has something else in a word; -1 where none has. */

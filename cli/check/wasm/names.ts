@@ -197,9 +197,10 @@ function same(kept: usize, at: usize, length: i32): bool {
 
 function add(at: usize, length: i32, hash: u32): i32 {
   const room = (length + 7) & ~7;
+  if (namesFull()) unreachable();
   const id = atomic.add<i32>(header + COUNT, 1);
   const from = atomic.add<i32>(header + USED, room);
-  if (id >= load<i32>(header, IDS) || from < 0 || from + room > load<i32>(header, TEXT_ROOM)) {
+  if (id >= load<i32>(header, IDS) || room > load<i32>(header, TEXT_ROOM) - from) {
     atomic.store<i32>(header + FULL, 1);
     unreachable();
   }

@@ -6,6 +6,7 @@ import {
   P_EXPORT_WORD,
   P_NEED_COUNT,
   P_NEEDS,
+  P_REWRITTEN_COUNT,
   P_ROWS,
   P_TYPES,
   R_BITS,
@@ -36,15 +37,19 @@ export function exportType(): u32 {
 export function exportWord(): i32 {
   return load<i32>(table, P_EXPORT_WORD);
 }
-/** The section that the architecture needs, by its place in the list. */
+/** Sections that the architecture rewrites, of which it needs the first so many. */
+export function rewrittenCount(): i32 {
+  return load<i32>(table, P_REWRITTEN_COUNT);
+}
 export function needCount(): i32 {
   return load<i32>(table, P_NEED_COUNT);
 }
+/** The number of one of them, by its place in the list; 0 where there is none. */
 export function needed(n: i32): i32 {
   return section(load<i32>(table + ((<usize>n) << 2), P_NEEDS));
 }
-export function isNeeded(i: i32): bool {
-  for (let n = 0; n < needCount(); n++) if (needed(n) === i) return true;
+export function isRewritten(i: i32): bool {
+  for (let n = 0; n < rewrittenCount(); n++) if (needed(n) === i) return true;
   return false;
 }
 /** Which of the calls a type is, in the order of sorting. */

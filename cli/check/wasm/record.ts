@@ -10,6 +10,12 @@ export let record: usize = 0;
 let end: usize = 0;
 let limit: usize = 0;
 
+/** Room for the first records, so that there is one for whoever finds no more. */
+export function attachRecord(): void {
+  end = alloc(PIECE);
+  limit = end + PIECE;
+}
+
 export function beginRecord(module: i32): void {
   const bytes: usize = HEAD << 2;
   if (end + bytes > limit) {

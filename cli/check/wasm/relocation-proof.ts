@@ -50,6 +50,7 @@ import {
   sh_addralign,
   sh_flags,
   sh_info,
+  sh_link,
   sh_size,
   sh_type,
   SHF_ALLOC,
@@ -68,7 +69,7 @@ import { alloc, moved } from './memory';
 import {
   callOf,
   fact,
-  isNeeded,
+  isRewritten,
   needCount,
   needed,
   r_addend,
@@ -76,12 +77,14 @@ import {
   r_sym,
   r_type,
   RELA,
+  rewrittenCount,
   row,
   st_bind,
   st_shndx,
   st_value,
   SYM,
 } from './proof';
+import { hasTexts, isText, noteText } from './read-texts';
 import { setHead } from './record';
 
 /** What a symbol's section makes it: far from everything, in the module, in per-CPU memory, the start of nothing. */
@@ -106,7 +109,7 @@ let symbols: usize = 0;
 let symbolCount: u32 = 0;
 /** The section at hand. */
 let target: i32 = 0;
-let isText: bool = false;
+let isCode: bool = false;
 /** The call that count_plts() does not sort. */
 let apart: usize = 0;
 /** Counts sections; and what it was when the module began. */
@@ -144,8 +147,9 @@ export function proveRelocations(): i32 {
   symbolCount = <u32>sh_size(symtab) / <u32>SYM;
   classify();
   if (callSlots !== NO_SLOTS && symbolCount * MOST_CALLS > calledRoom) {
-    calledRoom = symbolCount * MOST_CALLS * 2;
-    called = alloc((<usize>calledRoom) << 2);
+    const larger = symbolCount * MOST_CALLS * 2;
+    called = alloc((<usize>larger) << 2);
+    calledRoom = larger;
   }
   if (!parametersDiffer()) return D_RELOC;
   slots = gotTaken = 0;
@@ -158,13 +162,15 @@ export function proveRelocations(): i32 {
     if (type !== SHT_RELA && type !== SHT_REL) continue;
     const to = sh_info(i);
     const flags = to >= 0 && to < shnum ? sh_flags(to) : 0;
+    // layout_symtab() puts both in memory.
+    if (to === symtab || to === sh_link(symtab)) return D_RELOC;
     if ((flags & SHF_ALLOC) === 0) {
       // What sizes PLT and GOT looks at it.
       if (looksAtAll || (callSlots !== NO_SLOTS && (flags & SHF_EXECINSTR) !== 0)) return D_RELOC;
       continue;
     }
     // What rewrite_section_headers() and the per-CPU allocator take out of the image.
-    if (staysBehind(to) || isNeeded(to)) return D_RELOC;
+    if (staysBehind(to) || isRewritten(to)) return D_RELOC;
     if (to === section(PERCPU)) {
       if (version !== V7_2 && !looksAtAll) continue;
       return D_RELOC;
@@ -190,9 +196,10 @@ export function proveRelocations(): i32 {
 /** What symbols of each section are. */
 function classify(): void {
   if (shnum > sectionRoom) {
-    sectionRoom = max(shnum, 128) * 2;
-    kinds = alloc(sectionRoom);
-    relocated = alloc((<usize>sectionRoom) << 2);
+    const larger = max(shnum, 128) * 2;
+    kinds = alloc(larger);
+    relocated = alloc((<usize>larger) << 2);
+    sectionRoom = larger;
   }
   store<u8>(kinds, OUTSIDE);
   const percpu = section(PERCPU);
@@ -203,7 +210,7 @@ function classify(): void {
       kind = i === percpu ? IN_PERCPU : sh_size(i) === 0 && !hasCompany(i) ? EMPTY : OWN;
     store<u8>(kinds + i, kind);
   }
-  for (let n = 0; n < needCount(); n++) store<u8>(kinds + needed(n), OUTSIDE);
+  for (let n = 0; n < rewrittenCount(); n++) store<u8>(kinds + needed(n), OUTSIDE);
 }
 
 /** Whether an empty section lies in memory that there is: that of struct module. */
@@ -218,12 +225,13 @@ function sectionHolds(from: usize, count: i32, to: i32, marking: bool): bool {
   const byNeighbours = fact(P_CALL_SLOTS) === BY_NEIGHBOURS;
   const size = <u64>sh_size(to);
   const base = start(to);
+  const texts = hasTexts(to);
   const limit = from + <usize>count * RELA;
   target = to;
-  isText = (sh_flags(to) & SHF_EXECINSTR) !== 0;
+  isCode = (sh_flags(to) & SHF_EXECINSTR) !== 0;
   generation++;
   waiting = 0;
-  apart = byNeighbours && isText ? leftOut(from, count) : 0;
+  apart = byNeighbours && isCode ? leftOut(from, count) : 0;
   memory.fill(calls, 0, (<usize>MOST_CALLS) << CALLS_BITS);
   let written: u64 = 0;
   for (let rel = from; rel < limit; rel += RELA) {
@@ -234,6 +242,7 @@ function sectionHolds(from: usize, count: i32, to: i32, marking: bool): bool {
     const bytes = <u64>load<u8>(howto, R_SIZE);
     const offset = r_offset(rel);
     if (offset > size || offset + bytes > size) return false;
+    if (texts && isText(to, <i32>offset, <i32>bytes)) return false;
     if ((rule !== PLAIN || guarded) && !holds(howto, rule, rel, <i32>offset)) return false;
     if (rule === SUM && count === 1 && fact(P_SUMS) !== 0) return false;
     if (!wantsZero) continue;
@@ -292,13 +301,13 @@ function holds(howto: usize, rule: i32, rel: usize, offset: i32): bool {
       if (rule === HIGH) mark(offset);
       return isNear || (isInside && slack >= 0) || (isSymbol && isAllowed(howto, addend));
     case CALL:
-      if (!isText) return false;
+      if (!isCode) return false;
       if (kind === OWN) return shndx === target ? isNear : slack >= 0 && isInside;
       if (shndx !== 0 || addend !== 0) return false;
       if (rel !== apart) call(r_type(rel), index);
       return true;
     case GOT:
-      if (!isText || (shndx === 0 && addend !== 0)) return false;
+      if (!isCode || (shndx === 0 && addend !== 0)) return false;
       if ((addKey(shndx === 0 ? -(<i64>index) : shndx, to, 1) & 1) === 0) gotTaken++;
       return true;
     case GOT_AGAIN:
@@ -333,8 +342,9 @@ function low(shndx: i32, value: i32): bool {
   if (at >= markRoom) mark(value + 1);
   if (load<i32>(marks + ((<usize>at) << 2)) === generation) return true;
   if (waiting === pendingRoom) {
-    pendingRoom = max(pendingRoom * 2, 64);
-    pending = moved(pending, (<usize>waiting) << 2, (<usize>pendingRoom) << 2);
+    const larger = max(pendingRoom * 2, 64);
+    pending = moved(pending, (<usize>waiting) << 2, (<usize>larger) << 2);
+    pendingRoom = larger;
   }
   store<i32>(pending + ((<usize>waiting) << 2), at);
   waiting++;
@@ -432,6 +442,7 @@ function parameters(relsec: i32, params: i32): bool {
   let files = 0;
   for (let rel = from; rel < limit; rel += RELA) {
     if (r_type(rel) !== <u32>fact(P_ADDRESS) || r_offset(rel) % 8 !== 0 || r_sym(rel) >= symbolCount) return false;
+    if (r_offset(rel) % KERNEL_PARAM === KERNEL_PARAM_PERM) return false;
     if (r_offset(rel) % KERNEL_PARAM !== 0) continue;
     if (r_offset(rel) + KERNEL_PARAM > <u64>size || r_offset(rel) > <u64>size) return false;
     const place = <i32>r_offset(rel);
@@ -445,6 +456,7 @@ function parameters(relsec: i32, params: i32): bool {
     let at = name;
     for (; at < end(shndx) && load<u8>(at) !== 0; at++) hash = (hash ^ load<u8>(at)) * 0x100_0000_01b3;
     addKey(place, -1, 1);
+    noteText(shndx, <i32>text);
     names++;
     // One without permissions has no file.
     if (load<u16>(start(params) + place + KERNEL_PARAM_PERM) === 0) continue;

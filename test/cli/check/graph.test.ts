@@ -95,7 +95,7 @@ test('well-known names have the numbers that both languages know', (t) => {
   for (const [i, name] of WELL_KNOWN.entries()) t.is(id(name), i + 1, name);
   t.is(id('.modinfo'), wellKnown.MODINFO);
   t.is(id('__param'), wellKnown.PARAM);
-  t.is(id('.init.text.ftrace_trampoline'), wellKnown.KNOWN_SECTIONS);
+  t.is(id('.ftrace_trampoline'), wellKnown.KNOWN_SECTIONS);
   t.is(id('.static_call_sites'), wellKnown.STATIC_CALL_SITES);
   t.is(id('module_layout'), wellKnown.MODULE_LAYOUT);
   t.is(id('vmlinux'), wellKnown.VMLINUX);
