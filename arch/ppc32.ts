@@ -145,7 +145,7 @@ export const ppc32: Arch = defineArch({
   forms: ['RELA'],
   extable: { size: 8, relative: true },
   /** pmac32_defconfig and its like: BOOK3S_32. */
-  config: { LIVEPATCH: false, ARCH_WANTS_MODULES_DATA_IN_VMALLOC: true },
+  config: { LIVEPATCH: false, ARCH_WANTS_MODULES_DATA_IN_VMALLOC: true, HAVE_STATIC_CALL_INLINE: true },
   // biome-ignore format: table
   relocs: {
     //                       type  calculation  field   overflow

@@ -86,6 +86,8 @@ export const x86_64: Arch = defineArch({
   nonZeroPlace: wantsZero,
   writesFirst: (version) => version === '6.1',
   ignoresUndefined: isUndefinedGot,
+  /** objtool, and static calls with it, cannot be left out. */
+  config: { HAVE_STATIC_CALL_INLINE: true },
   moduleArea: (version) => ({
     text: [MODULES_VADDR, MODULES_END],
     kernel: 0xffff_ffff_8100_0000n,

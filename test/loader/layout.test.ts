@@ -122,6 +122,14 @@ test('7.2: .static_call_sites is read-only after init where static calls are inl
   t.is(layout(t, '6.12', sections, { config: { HAVE_STATIC_CALL_INLINE: true } })['.static_call_sites'], 'data+0x0');
 });
 
+test('7.2: x86_64 and ppc32 have static calls inline without being told, others have not', (t) => {
+  const sections = named({ '.static_call_sites': { flags: A | W } });
+  t.is(layout(t, '7.2', sections)['.static_call_sites'], 'ro_after_init+0x0');
+  const inline = (name: string): boolean => kernelOf('7.2', { arch: archOf(name) }).switch('HAVE_STATIC_CALL_INLINE');
+  t.true(inline('ppc32'));
+  for (const name of ['i386', 'arm64', 'ppc64']) t.false(inline(name), name);
+});
+
 test('two sections called __jump_table: 7.2 marks both, 6.x the first in memory', (t) => {
   const twice: KoSection[] = [1, 2].map(() => ({ name: '__jump_table', flags: A | W, size: 8 }));
   for (const [version, regions] of [
