@@ -335,6 +335,65 @@ test('soft dependencies and aliases that lead nowhere are told of, and fail noth
   );
 });
 
+test('aliases of modules that are gone, beside exports that two modules have', async (t) => {
+  const gone = Array.from({ length: 6 }, (_, i) => `gone${i}`);
+  const there = writeTree(join(dir, 'aliases-and-clashes'), {
+    'kernel/a.ko': moduleFile('a', ['_printk'], ['a_fn', 'b_fn']),
+    'kernel/b.ko': moduleFile('b', ['_printk'], ['a_fn', 'b_fn']),
+    'modules.alias': new TextEncoder().encode(
+      `alias broken\nalias pci:v0* a\n${gone.map((name, i) => `alias pci:v${i}* ${name}\n`).join('')}`,
+    ),
+  });
+  const { failed, warnings } = await check(there, '--jobs', '1');
+  t.deepEqual(
+    failed.map(({ module, cause }) => [module, cause]),
+    [['b', 'duplicate-export']],
+  );
+  t.deepEqual(
+    warnings.map(({ text }) => text),
+    gone.map((name) => `modules.alias has 1 alias for ${name}, which is not in the tree`),
+  );
+});
+
+const OTHER_KERNEL = '7.2.1-other SMP mod_unload modversions ';
+const named = (name: string, count: number): { readonly name: string; readonly bind: number }[] =>
+  Array.from({ length: count }, (_, i) => ({
+    name: `${name}_with_a_rather_long_name_that_takes_room_number_${i}`,
+    bind: 2,
+  }));
+
+test('the kernel of a tree is that of most modules, however many names the first one has', async (t) => {
+  const modinfo = { vermagic: OTHER_KERNEL, name: 'a0' };
+  const others = Object.fromEntries(
+    Array.from({ length: 8 }, (_, i) => [`kernel/a${i + 1}.ko`, moduleFile(`a${i + 1}`, ['_printk'])]),
+  );
+  const odd = moduleFile('a0', ['_printk'], [], { modinfo, symbols: named('absent', 9000) });
+  const there = writeTree(join(dir, 'odd-first'), { 'kernel/a0.ko': odd, ...others });
+  const { loaded, failed } = await check(there, '--jobs', '1');
+  t.is(loaded, 8);
+  t.deepEqual(
+    failed.map(({ module, cause }) => [module, cause]),
+    [['a0', 'vermagic']],
+  );
+});
+
+test('more names than a tree of its size has', async (t) => {
+  const there = writeTree(join(dir, 'many-names'), {
+    'kernel/bad.ko': moduleFile('bad', ['absent_fn'], ['a_fn']),
+    'kernel/z.ko': moduleFile('z', ['a_fn'], [], { symbols: named('weak', 20_000) }),
+  });
+  const { failed } = await check(there, '--jobs', '1');
+  t.deepEqual(
+    failed.map(({ module, cause }) => [module, cause]),
+    [
+      ['bad', 'missing-symbol'],
+      ['z', 'dependency'],
+    ],
+  );
+  const dep = await komulator('check', there, '--graph', 'modules.dep', '--jobs', '1');
+  t.regex(dep.out, /^kernel\/z\.ko: kernel\/bad\.ko$/m);
+});
+
 test('the graph', async (t) => {
   const dep = await komulator('check', tree, '--graph', 'modules.dep', '--jobs', '1');
   t.regex(dep.out, /^kernel\/user\.ko: kernel\/good\.ko$/m);
