@@ -45,6 +45,8 @@ export async function check(dirs: readonly string[], options: CheckOptions, io: 
     const [old, now] = dirs;
     if (old === undefined || now === undefined || dirs.length > 2)
       throw new UsageError('--diff compares two trees: komulator check --diff OLD NEW');
+    if (reporter !== 'json' && reporter !== 'pretty')
+      throw new UsageError(`--diff is told by --reporter pretty or json, not ${reporter}`);
     const { diffTrees } = await import('./check/diff.ts');
     return diffTrees(old, now, run, options.oldSymvers, reporter, io);
   }
@@ -62,7 +64,7 @@ export async function check(dirs: readonly string[], options: CheckOptions, io: 
     io.complain(`${options.writeBaseline}: ${result.failed.length} findings are accepted from now on`);
   }
   const baseline = options.writeBaseline ?? options.baseline;
-  if (baseline !== undefined) result = withBaseline(result, baseline);
+  if (baseline !== undefined) result = withBaseline(result, baseline, run.shard === undefined);
   const lines = report(reporter, result, options.output === undefined ? io.paint : (_, text) => text);
   if (options.output === undefined) for (const line of lines) io.print(line);
   else write(options.output, lines);

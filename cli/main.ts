@@ -1,11 +1,17 @@
 #!/usr/bin/env node
 /** The command `komulator`. Nothing but the wiring to the process; what it does begins in run.ts. */
 import { writeSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import module from 'node:module';
 import { exit, processIo } from './io.ts';
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  writeSync(2, `error: komulator needs Node >= 22.18, and this is ${process.version} (${process.execPath})\n`);
+  process.exit(exit.wrongUse);
+}
+
 // What has been compiled once is not compiled again: half of a short run is that.
-enableCompileCache();
+module.enableCompileCache();
 const io = processIo();
 process.on('SIGINT', () => {
   io.progress();

@@ -10,8 +10,8 @@ interface Baseline {
   readonly findings: readonly string[];
 }
 
-/** Takes what the baseline knows out of the findings. */
-export function withBaseline(result: CheckResult, file: string): CheckResult {
+/** Takes what the baseline knows out of the findings. `isWhole`: what is not among them is gone. */
+export function withBaseline(result: CheckResult, file: string, isWhole: boolean): CheckResult {
   const known = new Set(read(file).findings);
   const isKnown = (finding: Finding): boolean => known.has(keyOf(finding));
   const found = new Set(result.failed.map(keyOf));
@@ -19,7 +19,7 @@ export function withBaseline(result: CheckResult, file: string): CheckResult {
     ...result,
     failed: result.failed.filter((finding) => !isKnown(finding)),
     accepted: result.failed.filter(isKnown),
-    gone: result.interrupted ? [] : [...known].filter((key) => !found.has(key)),
+    gone: result.interrupted || !isWhole ? [] : [...known].filter((key) => !found.has(key)),
   };
 }
 

@@ -47,7 +47,7 @@ export interface Finding {
 
 /** Something that leads nowhere but keeps no module from loading. */
 export interface Warning {
-  readonly kind: 'softdep' | 'alias' | 'tree';
+  readonly kind: 'odd' | 'softdep' | 'alias' | 'tree';
   readonly module: string;
   readonly text: string;
 }

@@ -12,8 +12,9 @@ export class Interrupt {
     this.stop = stop;
     if (running.size === 0) {
       others = process.listeners('SIGINT');
-      process.removeAllListeners('SIGINT');
+      // Never without a listener: a signal that is on its way would be lost.
       process.on('SIGINT', interrupted);
+      for (const other of others) process.off('SIGINT', other);
     }
     running.add(this);
   }
@@ -35,7 +36,7 @@ function interrupted(): void {
 }
 
 function restore(): void {
-  process.off('SIGINT', interrupted);
   for (const other of others) process.on('SIGINT', other);
   others = [];
+  process.off('SIGINT', interrupted);
 }

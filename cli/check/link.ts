@@ -373,6 +373,20 @@ export class Link {
     return all;
   }
 
+  /** Forgets exports that the kernel does not find, as in a table out of order; says whether there were any. */
+  keepExports(i: number, names: readonly string[]): boolean {
+    const { arena } = this;
+    const found = new Set(names.map((name) => this.names.of(name)));
+    const count = this.field(i, EXPORTS);
+    let hidden = false;
+    for (let k = 0, at = arena.core.exportsOf(i); k < count; k++, at += EXPORT_WORDS * 4) {
+      if (arena.word(at) <= 0 || found.has(arena.word(at))) continue;
+      arena.setWord(at, -1);
+      hidden = true;
+    }
+    return hidden;
+  }
+
   /** Every export of kernel and modules. */
   *allExports(): Generator<{
     name: string;

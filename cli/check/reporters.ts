@@ -1,6 +1,6 @@
 /** The reporters: for people, for programs, and for those who run programs. */
 import { type Io, toJson } from '../io.ts';
-import { type CheckResult, type Finding, type Group, groupsOf, headingOf } from './findings.ts';
+import { type CheckResult, type Finding, type Group, groupsOf, headingOf, type Warning } from './findings.ts';
 
 export const REPORTERS = ['pretty', 'json', 'tap', 'junit', 'github'] as const;
 export type Reporter = (typeof REPORTERS)[number];
@@ -40,7 +40,7 @@ function pretty(result: CheckResult, paint: Io['paint']): string[] {
   const lines = [`${arch} ${kernel} (${vendor}): ${vermagic.trim()}`];
   for (const note of notes) lines.push(paint('dim', `  ${note}`));
   let cause = '';
-  for (const group of groupsOf(failed)) {
+  for (const group of together(groupsOf(failed))) {
     if (group.cause !== cause) lines.push('', paint('bold', headingOf(group.cause)));
     cause = group.cause;
     lines.push(`  ${paint('red', group.title)}${group.detail === '' || isWhole(group) ? '' : `: ${group.detail}`}`);
@@ -48,10 +48,12 @@ function pretty(result: CheckResult, paint: Io['paint']): string[] {
     const example = failed.find(({ module }) => module === group.modules[0]);
     if (example?.log.at(-1) !== undefined) lines.push(paint('dim', `    dmesg: ${example.log.at(-1)}`));
   }
-  if (warnings.length > 0) {
-    lines.push('', paint('bold', 'leads nowhere (no module fails for it)'));
-    for (const { text } of warnings.slice(0, 2 * MOST)) lines.push(`  ${text}`);
-    if (warnings.length > 2 * MOST) lines.push(`  … and ${warnings.length - 2 * MOST} more`);
+  for (const [title, kinds] of WARNINGS) {
+    const texts = warnings.flatMap(({ kind, text }) => (kinds.includes(kind) ? [text] : []));
+    if (texts.length === 0) continue;
+    lines.push('', paint('bold', `${title} (no module fails for it)`));
+    for (const text of texts.slice(0, 2 * MOST)) lines.push(`  ${text}`);
+    if (texts.length > 2 * MOST) lines.push(`  … and ${texts.length - 2 * MOST} more`);
   }
   if (gone.length > 0) {
     lines.push('', paint('bold', 'in the baseline, and no longer found'));
@@ -61,6 +63,28 @@ function pretty(result: CheckResult, paint: Io['paint']): string[] {
   if (interrupted) lines.push(paint('yellow', 'interrupted: this is what was done so far'));
   lines.push(paint(failed.length === 0 ? 'green' : 'red', summary(result)));
   return lines;
+}
+
+const WARNINGS: readonly (readonly [title: string, kinds: readonly Warning['kind'][]])[] = [
+  ['unlike the other modules', ['odd']],
+  ['leads nowhere', ['tree', 'softdep', 'alias']],
+];
+
+/** Symbols that the same modules want, and of which the same is to be said, as one group. */
+function together(groups: readonly Group[]): Group[] {
+  const all = new Map<string, Group & { readonly titles: string[] }>();
+  for (const group of groups) {
+    const key = [group.cause, group.detail, ...group.modules].join('\0');
+    const before = all.get(key);
+    if (before === undefined) all.set(key, { ...group, titles: [group.title] });
+    else before.titles.push(group.title);
+  }
+  return Array.from(all.values(), ({ titles, ...group }) => ({ ...group, title: listed(titles) }));
+}
+
+function listed(titles: readonly string[]): string {
+  const shown = titles.slice(0, MOST).join(', ');
+  return titles.length > MOST ? `${shown} … and ${titles.length - MOST} more` : shown;
 }
 
 /** A group that is one module, whose reason says it all. */

@@ -135,8 +135,10 @@ class Check {
       }
       stop();
       await this.linkAll(interrupt);
-      const isWhole = this.options.shard === undefined && !interrupt.happened;
-      return this.checked(isWhole ? treeWarnings(dir, this.link, arena, paths) : [], interrupt.happened);
+      const warnings = interrupt.happened
+        ? []
+        : [...this.oddWarnings(), ...treeWarnings(dir, this.link, arena, paths, (i) => this.isMine(i))];
+      return this.checked(warnings, interrupt.happened);
     } finally {
       stop();
       interrupt.close();
@@ -178,12 +180,20 @@ class Check {
 
   /** And has looked at it. What a thread has left undone goes through insmod, unless there is to be an end. */
   private looked(i: number): boolean {
-    return this.isMine(i) && (this.link.seen(i) || this.problems.has(i) || Atomics.load(this.control, STOP) === 0);
+    return this.link.seen(i) || this.problems.has(i) || Atomics.load(this.control, STOP) === 0;
+  }
+
+  /** The modules that this run answers for, and all that they need. */
+  private concerned(): ReadonlySet<number> {
+    const all = new Set([...this.paths.keys()].filter((i) => this.isMine(i)));
+    // A set grows while it is walked through.
+    if (this.options.shard !== undefined) for (const i of all) for (const other of this.link.uses(i)) all.add(other);
+    return all;
   }
 
   private async linkAll(interrupt: Interrupt): Promise<void> {
-    const { link, failed, paths } = this;
-    const teller = new Teller(link, paths, failed, this.options.symbols);
+    const { link, failed } = this;
+    const teller = new Teller(link, this.paths, failed, this.options.symbols);
     for (const [i, problem] of this.problems) this.unreadable(i, problem);
     let without: ReadonlySet<number> = new Set(this.problems.keys());
     let duplicates = link.provide(without);
@@ -191,27 +201,28 @@ class Check {
     if (link.linkModules()) for (const circle of circles(link)) for (const i of circle) inCircle.set(i, circle);
     if (!link.namesDiffer) this.sameNames();
 
-    const odd = this.oddOnesOut();
+    const concerned = this.concerned();
     let again: ReadonlySet<number> | undefined;
+    let isOld = false;
     for (;;) {
       const gone = new Set([...failed.keys(), ...inCircle.keys()]);
-      if (gone.size !== without.size || [...gone].some((i) => !without.has(i))) duplicates = link.provide(gone);
+      if (isOld || gone.size !== without.size || [...gone].some((i) => !without.has(i)))
+        duplicates = link.provide(gone);
       without = gone;
       const all =
         again === undefined
-          ? [...this.doubtful(), ...odd, ...inCircle.keys(), ...duplicates.keys()]
-          : [...paths.keys()].filter((i) => link.uses(i).some((other) => again!.has(other)));
-      const suspects = [...new Set(all)].filter((i) => this.looked(i) && !failed.has(i)).toSorted((a, b) => a - b);
+          ? [...this.doubtful(), ...this.odd(), ...inCircle.keys(), ...duplicates.keys()]
+          : [...concerned].filter((i) => link.uses(i).some((other) => again!.has(other)));
+      const suspects = [...new Set(all)]
+        .filter((i) => concerned.has(i) && this.looked(i) && !failed.has(i))
+        .toSorted((a, b) => a - b);
       if (suspects.length === 0) return;
-      const verdicts = await this.judge(suspects, without, interrupt);
-      const fresh = new Set<number>();
-      for (const [i, verdict] of verdicts) {
-        fresh.add(i);
-        failed.set(i, teller.finding(i, verdict, duplicates, inCircle.get(i)));
-      }
-      if (fresh.size === 0 || interrupt.happened) return;
-      // Whose providers have just gone is asked again without them.
-      again = fresh;
+      const { refused, hiding } = await this.judge(suspects, without, interrupt);
+      for (const [i, verdict] of refused) failed.set(i, teller.finding(i, verdict, duplicates, inCircle.get(i)));
+      isOld = hiding.size > 0;
+      // Whose providers have just gone, or have less than they seemed to, is asked again.
+      again = new Set([...refused.keys(), ...hiding]);
+      if (again.size === 0 || interrupt.happened) return;
     }
   }
 
@@ -224,14 +235,41 @@ class Check {
   }
 
   /** Modules that are for another kernel than the tree's. */
-  private oddOnesOut(): Set<number> {
+  private odd(): number[] {
+    return this.oddities().flatMap(({ modules }) => modules);
+  }
+
+  private oddities(): { readonly modules: readonly number[]; readonly what: (i: number) => string }[] {
     const { link, kernel } = this;
     const { vermagic, structModuleSize, e_flags } = kernel.head;
-    return new Set([
-      ...link.others(VERMAGIC, link.names.of(vermagic)),
-      ...link.others(STRUCT_SIZE, structModuleSize),
-      ...link.others(E_FLAGS, e_flags | 0),
-    ]);
+    return [
+      {
+        modules: link.others(VERMAGIC, link.names.of(vermagic)),
+        what: (i) => `is built for ${link.names.name(link.field(i, VERMAGIC)).trim()}`,
+      },
+      {
+        modules: link.others(STRUCT_SIZE, structModuleSize),
+        what: (i) => `has a struct module of ${link.field(i, STRUCT_SIZE)} bytes, not ${structModuleSize}`,
+      },
+      {
+        modules: link.others(E_FLAGS, e_flags | 0),
+        what: (i) => `has e_flags 0x${(link.field(i, E_FLAGS) >>> 0).toString(16)}, not 0x${e_flags.toString(16)}`,
+      },
+    ];
+  }
+
+  /** Modules that are unlike the others and are taken all the same. */
+  private oddWarnings(): Warning[] {
+    const { link, failed } = this;
+    return this.oddities().flatMap(({ modules, what }) =>
+      modules
+        .filter((i) => this.isMine(i) && !failed.has(i))
+        .map((i) => ({
+          kind: 'odd',
+          module: link.name(i),
+          text: `${link.name(i)} ${what(i)}, and loads all the same`,
+        })),
+    );
   }
 
   private sameNames(): void {
@@ -259,7 +297,6 @@ class Check {
   private unreadable(i: number, { errno, log, reason }: Problem): void {
     const path = this.paths[i]!;
     const module = moduleName(path);
-    if (!this.isMine(i)) return;
     this.failed.set(i, {
       module,
       path,
@@ -278,18 +315,20 @@ class Check {
     return { setup: judgeSetup(kernel), symvers: kernel.symvers, ...(exporters === undefined ? {} : { exporters }) };
   }
 
-  /** Puts modules before insmod; gives those that it refuses. */
+  /** Puts modules before insmod; gives those that it refuses, and those that export less than was thought. */
   private async judge(
     suspects: readonly number[],
     without: ReadonlySet<number>,
     interrupt: Interrupt,
-  ): Promise<Map<number, Verdict>> {
+  ): Promise<{ readonly refused: ReadonlyMap<number, Verdict>; readonly hiding: ReadonlySet<number> }> {
     const { link, paths, control } = this;
     const refused = new Map<number, Verdict>();
     const waiting = new Set(suspects);
-    const hear = ({ module, verdict, relocations, slots }: Judgement): void => {
+    const hiding = new Set<number>();
+    const hear = ({ module, verdict, relocations, slots, exports }: Judgement): void => {
       waiting.delete(module);
       this.judged++;
+      if (exports !== undefined && link.keepExports(module, exports)) hiding.add(module);
       if (verdict !== undefined) return void refused.set(module, verdict);
       this.judgedRelocations += relocations - link.relocations(module);
       this.judgedSlots += slots - link.slots(module);
@@ -308,18 +347,19 @@ class Check {
     }
     stop();
     for (const i of waiting) this.unheard.add(i);
-    return refused;
+    return { refused, hiding };
   }
 
   private checked(warnings: readonly Warning[], interrupted: boolean): Checked {
     const { link, failed, paths, kernel, threads } = this;
-    const all = [...failed].toSorted(([a], [b]) => a - b).map(([, finding]) => finding);
+    const mine = [...failed].filter(([i]) => this.isMine(i)).toSorted(([a], [b]) => a - b);
+    const all = mine.map(([, finding]) => finding);
     let checked = 0;
     let relocations = this.judgedRelocations;
     let slots = this.judgedSlots;
     let memory = 0;
     paths.forEach((_, i) => {
-      if (!this.looked(i) || this.unheard.has(i)) return;
+      if (!this.isMine(i) || !this.looked(i) || this.unheard.has(i)) return;
       checked++;
       if (failed.has(i)) return;
       relocations += link.relocations(i);
@@ -334,7 +374,7 @@ class Check {
       vermagic: kernel.head.vermagic,
       modules: this.options.shard === undefined ? paths.length : paths.filter((_path, i) => this.isMine(i)).length,
       checked,
-      loaded: checked - failed.size,
+      loaded: checked - all.length,
       failed: all,
       accepted: [],
       gone: [],

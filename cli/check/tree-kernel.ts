@@ -46,6 +46,8 @@ export async function treeKernel({ dir, paths }: ModuleFiles, options: KernelOpt
   const [release] = head.vermagic.split(' ');
   const profile = options.kernel === undefined ? profileOf(release) : { version: options.kernel };
   if ('note' in profile && profile.note !== undefined) notes.push(profile.note);
+  if (options.config !== undefined)
+    notes.push('with --config each module goes through insmod, which takes longer than a proof');
   const config =
     options.config === undefined ? undefined : await (await import('../kernel-config.ts')).readConfig(options.config);
   return {

@@ -15,7 +15,13 @@ import type { Link } from './link.ts';
 const latin1 = new TextDecoder('latin1');
 
 /** Soft dependencies on what is neither a module, built in nor an alias, and depmod's aliases for modules that are gone. */
-export function treeWarnings(dir: string, link: Link, arena: Arena, paths: readonly string[]): Warning[] {
+export function treeWarnings(
+  dir: string,
+  link: Link,
+  arena: Arena,
+  paths: readonly string[],
+  isMine: (i: number) => boolean,
+): Warning[] {
   const { core, names } = arena;
   const files = arena.keep(new TextEncoder().encode(paths.join('\n')));
   core.markModules(files.at, files.end);
@@ -34,12 +40,13 @@ export function treeWarnings(dir: string, link: Link, arena: Arena, paths: reado
   };
   const warnings: Warning[] = [];
   for (const { i, name } of wishes) {
-    if (isKnown(name)) continue;
+    if (!isMine(i) || isKnown(name)) continue;
     const module = link.name(i);
     const text = `${module} would like ${name} (softdep), which is no module, alias or built-in driver`;
     warnings.push({ kind: 'softdep', module, text });
   }
-  for (const id of gone) {
+  // They are nobody's: told once.
+  for (const id of isMine(0) ? gone : []) {
     const module = names.name(id);
     const aliases = core.aliasCount(id) === 1 ? '1 alias' : `${core.aliasCount(id)} aliases`;
     warnings.push({

@@ -67,6 +67,8 @@ export interface Judgement {
   readonly verdict: Verdict | undefined;
   readonly relocations: number;
   readonly slots: number;
+  /** Names of exports that the kernel finds; undefined where it was refused. */
+  readonly exports?: readonly string[];
 }
 
 /** Modules taken at a time: so many that taking costs nothing, so few that threads end together. */
@@ -93,7 +95,8 @@ export async function scanModules(job: Job, breathe?: () => Promise<void>): Prom
   const problems: Problem[] = [];
   const isMine = (i: number): boolean => shard === undefined || i % shard.count === shard.index;
   const look = (i: number, bytes: Uint8Array): void => {
-    scanner.scan(i, bytes, isMine(i));
+    // Others' modules too: mine may need them.
+    scanner.scan(i, bytes, true);
     if (judge === undefined || !isMine(i)) return;
     try {
       judgeScanned(judge, arena, i, bytes);
@@ -206,7 +209,10 @@ export async function judgeModules(
       const bytes = reader.read(`${job.dir}/${job.paths[module]}`);
       const result = judge.judge(moduleNames[module] ?? '', bytes instanceof Uint8Array ? bytes : await bytes);
       if ('errno' in result) tell({ module, verdict: result, relocations: 0, slots: 0 });
-      else tell({ module, verdict: undefined, relocations: result.relocations, slots: result.slots });
+      else {
+        const { relocations, slots, exports } = result;
+        tell({ module, verdict: undefined, relocations, slots, exports: exports.map(({ name }) => name) });
+      }
     } catch (error) {
       const { errno, log, reason } = problemOf(module, error);
       tell({ module, verdict: { errno, check: 'read', log, reason, crash: false }, relocations: 0, slots: 0 });

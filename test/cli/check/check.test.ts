@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import test from 'ava';
 import { komulator, type Ran, STACK } from '../captured.ts';
+import { ElfEdit } from './elf-edit.ts';
 import { HEALTHY, moduleFile, PLANTED, plantedTree, symvers, writeTree } from './planted.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'komulator-check-'));
@@ -293,6 +294,7 @@ test('wrong use', async (t) => {
     [/no module \(\.ko/, bare],
     [/no such file or directory/, join(dir, 'nowhere')],
     [/expected a number of threads/, tree, '--jobs', '0'],
+    [/--diff is told by --reporter pretty or json, not junit/, '--diff', tree, tree, '--reporter', 'junit'],
     [/expected i\/n/, tree, '--shard', '3/2'],
     [/one tree at a time/, tree, healthy],
     [/--diff compares two trees/, tree, '--diff'],
@@ -333,6 +335,105 @@ test('soft dependencies and aliases that lead nowhere are told of, and fail noth
       'modules.alias has 2 aliases for gone_driver, which is not in the tree',
     ],
   );
+});
+
+/** The entries of __ksymtab the other way round: their relocations go to each other's places. */
+function reversedExports(file: Uint8Array): Uint8Array {
+  const elf = new ElfEdit(file);
+  const entry = 12n;
+  const table = elf.get(elf.field(elf.section('__ksymtab'), 'sh_size'));
+  const relocations = elf.section('.rela__ksymtab');
+  const from = Number(elf.get(elf.field(relocations, 'sh_offset')));
+  const end = from + Number(elf.get(elf.field(relocations, 'sh_size')));
+  for (let at = from; at < end; at += 24) {
+    const r_offset = { at, bytes: 8 };
+    const place = elf.get(r_offset);
+    elf.set(r_offset, table - entry - (place - (place % entry)) + (place % entry));
+  }
+  return elf.file;
+}
+
+test('an export table out of order hides exports, as from bsearch()', async (t) => {
+  const names = ['x_fn', 'y_fn', 'z_fn'];
+  const exports = names.map((name) => ({ name, crc: 0x9999 }));
+  const there = writeTree(join(dir, 'unsorted'), {
+    'kernel/rev.ko': reversedExports(moduleFile('rev', ['_printk'], names, { exports })),
+    'kernel/middle.ko': moduleFile('middle', ['y_fn']),
+    'kernel/first.ko': moduleFile('first', ['x_fn']),
+    'kernel/second.ko': moduleFile('second', ['_printk'], ['second_fn']),
+  });
+  for (const jobs of ['1', '2']) {
+    const { failed, loaded } = await check(there, '--jobs', jobs);
+    t.deepEqual(
+      failed.map(({ module, log }) => [module, log.at(-1)]),
+      [['first', 'first: Unknown symbol x_fn (err -2)']],
+    );
+    t.is(loaded, 3);
+  }
+});
+
+test('shards find together what the whole finds, also where a provider is in another one', async (t) => {
+  const there = writeTree(join(dir, 'sharded'), {
+    'kernel/a_user.ko': moduleFile('a_user', ['b_fn']),
+    'kernel/b_lib.ko': moduleFile('b_lib', ['lib_fn'], ['b_fn']),
+    'kernel/c_lib.ko': moduleFile('c_lib', ['absent_fn'], ['lib_fn']),
+    'kernel/d.ko': moduleFile('d', ['_printk'], [], { modinfo: { name: 'd', softdep: 'pre: nothing_at_all' } }),
+    'kernel/e.ko': moduleFile('e', ['_printk']),
+    'modules.alias': new TextEncoder().encode('alias pci:v1* gone\n'),
+  });
+  const whole = await check(there, '--jobs', '1');
+  t.deepEqual(
+    whole.failed.map(({ module }) => module),
+    ['a_user', 'b_lib', 'c_lib'],
+  );
+  t.is(whole.warnings.length, 2);
+  const baseline = join(dir, 'sharded.json');
+  await komulator('check', there, '--write-baseline', baseline, '--jobs', '1');
+  for (const count of [1, 2, 3, 5]) {
+    const parts = await Promise.all(
+      Array.from({ length: count }, (_, i) => check(there, '--shard', `${i + 1}/${count}`, '--jobs', '1')),
+    );
+    const sum = (of: (part: CheckJson) => number): number => parts.reduce((n, part) => n + of(part), 0);
+    t.deepEqual(parts.flatMap(({ failed }) => failed.map(({ module }) => module)).toSorted(), [
+      'a_user',
+      'b_lib',
+      'c_lib',
+    ]);
+    t.is(
+      sum((part) => part.loaded),
+      2,
+    );
+    t.is(
+      sum((part) => part.warnings.length),
+      2,
+    );
+    const { code, gone } = await check(there, '--shard', `1/${count}`, '--baseline', baseline, '--jobs', '1');
+    t.is(code, 0);
+    t.deepEqual(gone, []);
+  }
+});
+
+test('modules that are unlike the others and load all the same are told of', async (t) => {
+  const odd = moduleFile('odd', ['_printk'], [], { thisModule: { name: 'odd', size: 1344 } });
+  const there = writeTree(join(dir, 'odd-size'), { ...HEALTHY, 'kernel/odd.ko': odd });
+  // 6.1 does not look at the size of struct module, later kernels do.
+  const { failed, warnings } = await check(there, '--kernel', '6.1', '--jobs', '1');
+  t.deepEqual(failed, []);
+  t.deepEqual(
+    warnings.map(({ kind, text }) => [kind, text]),
+    [['odd', 'odd has a struct module of 1344 bytes, not 1280, and loads all the same']],
+  );
+  t.is((await check(there, '--jobs', '1')).failed[0]?.cause, 'struct-module');
+});
+
+test('symbols of which the same is to be said stand together', async (t) => {
+  const there = writeTree(join(dir, 'together'), {
+    ...HEALTHY,
+    'kernel/lost.ko': moduleFile('lost', ['nobody_has_x1', 'nobody_has_y2', 'wanted_fn']),
+  });
+  const { out } = await komulator('check', there, '--jobs', '1');
+  t.regex(out, /^ {2}nobody_has_x1, nobody_has_y2: nobody exports it, nor anything like it\n {4}needed by lost\n/m);
+  t.regex(out, /^ {2}wanted_fn: nobody exports it; there is wanted_fn_v2\n {4}needed by lost\n/m);
 });
 
 test('aliases of modules that are gone, beside exports that two modules have', async (t) => {
