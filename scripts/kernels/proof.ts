@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Arch } from '../../arch/index.ts';
-import { type JudgeSetup, openJudge } from '../../cli/check/judge.ts';
+import { type Accepted, type JudgeSetup, openJudge, type Verdict } from '../../cli/check/judge.ts';
 import { Arena } from '../../cli/check/arena.ts';
 import { Link } from '../../cli/check/link.ts';
 import { proofTable } from '../../cli/check/proof.ts';
-import { DOUBT, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../cli/check/records.ts';
+import { DOUBT, EXPORTS, GPL_ONLY, PLT, RELOCATIONS, STRUCT_SIZE, VERMAGIC } from '../../cli/check/records.ts';
 import { DOUBTS, Scanner } from '../../cli/check/scan.ts';
 import { readSymvers } from '../../cli/check/symvers.ts';
 import { moduleFiles } from '../../cli/check/tree.ts';
@@ -80,21 +80,12 @@ export async function proofAgainstInsmod(
   const random = generator(20_261_120);
   for (const [i, path] of paths.entries()) {
     const file = (await readModuleFile(join(dir, path))).slice();
+    const name = moduleName(path);
     if (isProven(i, file.slice())) {
       proven++;
-      const record = recordOf(link, i);
-      const name = moduleName(path);
-      const verdict = judge.judge(name, file.slice());
-      const same =
-        !('errno' in verdict) &&
-        verdict.relocations === record.relocations &&
-        verdict.slots === record.slots &&
-        verdict.exports.map((e) => `${e.name} ${e.crc ?? 0} ${e.gplonly} ${e.namespace}`).join() === record.exports;
-      if (same) agreed++;
-      else
-        wrong.push(
-          `${path}: ${'errno' in verdict ? verdict.reason : `other exports, relocations or table entries: ${verdict.relocations} relocations, ${verdict.slots} entries, not ${record.relocations}, ${record.slots}`}`,
-        );
+      const other = difference(judge.judge(name, file.slice()), link, i);
+      if (other === undefined) agreed++;
+      else wrong.push(`${path}: proven, but insmod says ${other}`);
     } else {
       const why = DOUBTS[link.field(i, DOUBT)] || 'link';
       doubts[why] = (doubts[why] ?? 0) + 1;
@@ -109,31 +100,29 @@ export async function proofAgainstInsmod(
       mutants++;
       if (!isProven(i, mutant.slice())) continue;
       provenMutants++;
-      const verdict = judge.judge(moduleName(path), mutant);
-      if ('errno' in verdict) wrong.push(`${path}, mutant ${n}: proven, but insmod says ${verdict.reason}`);
+      const other = difference(judge.judge(name, mutant), link, i);
+      if (other !== undefined) wrong.push(`${path}, mutant ${n}: proven, but insmod says ${other}`);
     }
     isProven(i, file);
   }
   return { modules: paths.length, proven, agreed, mutants, provenMutants, wrong, doubts };
 }
 
-/** What the record of a module says, as text. */
-function recordOf(
-  link: Link,
-  i: number,
-): {
-  readonly relocations: number;
-  readonly slots: number;
-  readonly exports: string;
-} {
-  const exports = link
-    .exports(i)
-    .map(
-      ({ name, bits, crc, namespace }) =>
-        `${link.names.name(name)} ${crc >>> 0} ${(bits & 1) !== 0} ${link.names.name(namespace)}`,
-    )
-    .join();
-  return { relocations: link.field(i, RELOCATIONS), slots: link.field(i, PLT), exports };
+/** How insmod disagrees with the record of a module that is proven. */
+function difference(verdict: Verdict | Accepted, link: Link, i: number): string | undefined {
+  if ('errno' in verdict) return verdict.reason;
+  const [relocations, slots] = [link.field(i, RELOCATIONS), link.field(i, PLT)];
+  if (verdict.relocations !== relocations || verdict.slots !== slots)
+    return `${verdict.relocations} relocations and ${verdict.slots} table entries, not ${relocations} and ${slots}`;
+  const text = (name: string, crc: number | undefined, gplonly: boolean, namespace: string): string =>
+    `${name} ${crc ?? 0} ${gplonly} ${namespace}`;
+  const name = (id: number): string => link.names.name(id);
+  // Where a table is not there, exports() gives what Module.symvers lists.
+  const ours = (link.field(i, EXPORTS) === 0 ? [] : link.exports(i)).map((e) =>
+    text(name(e.name), e.crc >>> 0, (e.bits & GPL_ONLY) !== 0, name(e.namespace)),
+  );
+  const theirs = verdict.exports.map((e) => text(e.name, e.crc, e.gplonly, e.namespace));
+  return ours.join() === theirs.join() ? undefined : `other exports: ${theirs.join()}`;
 }
 
 /** Numbers from 0 to 1, the same each time. */
