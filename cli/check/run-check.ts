@@ -5,14 +5,14 @@ import { InputError } from '../../loader/input-error.ts';
 import { fileError } from '../file-error.ts';
 import type { Io } from '../io.ts';
 import { Arena, type Frame } from './arena.ts';
-import { type Cause, type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
+import { type CheckResult, causeOf, type Finding, type Warning } from './findings.ts';
 import { circles } from './graph.ts';
 import { Interrupt } from './interrupt.ts';
 import type { Exporter, Verdict } from './judge.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { NamesFull } from './names.ts';
 import { proofTable } from './proof.ts';
-import { E_FLAGS, STRUCT_SIZE, VERMAGIC } from './records.ts';
+import { oddities, oddWarnings, strangeSymvers } from './oddities.ts';
 import { readSymvers } from './symvers.ts';
 import { Teller } from './tell.ts';
 import { Threads } from './threads.ts';
@@ -137,7 +137,10 @@ class Check {
       await this.linkAll(interrupt);
       const warnings = interrupt.happened
         ? []
-        : [...this.oddWarnings(), ...treeWarnings(dir, this.link, arena, paths, (i) => this.isMine(i))];
+        : [
+            ...oddWarnings(this.link, kernel, (i) => this.isMine(i) && !this.failed.has(i)),
+            ...treeWarnings(dir, this.link, arena, paths, (i) => this.isMine(i)),
+          ];
       return this.checked(warnings, interrupt.happened);
     } finally {
       stop();
@@ -211,7 +214,12 @@ class Check {
       without = gone;
       const all =
         again === undefined
-          ? [...this.doubtful(), ...this.odd(), ...inCircle.keys(), ...duplicates.keys()]
+          ? [
+              ...this.doubtful(),
+              ...oddities(link, this.kernel).map(({ i }) => i),
+              ...inCircle.keys(),
+              ...duplicates.keys(),
+            ]
           : [...concerned].filter((i) => link.uses(i).some((other) => again!.has(other)));
       const suspects = [...new Set(all)]
         .filter((i) => concerned.has(i) && this.looked(i) && !failed.has(i))
@@ -232,44 +240,6 @@ class Check {
     const all: number[] = [];
     for (let i = link.nextLoose(0); i >= 0; i = link.nextLoose(i + 1)) if (!link.linked(i)) all.push(i);
     return all;
-  }
-
-  /** Modules that are for another kernel than the tree's. */
-  private odd(): number[] {
-    return this.oddities().flatMap(({ modules }) => modules);
-  }
-
-  private oddities(): { readonly modules: readonly number[]; readonly what: (i: number) => string }[] {
-    const { link, kernel } = this;
-    const { vermagic, structModuleSize, e_flags } = kernel.head;
-    return [
-      {
-        modules: link.others(VERMAGIC, link.names.of(vermagic)),
-        what: (i) => `is built for ${link.names.name(link.field(i, VERMAGIC)).trim()}`,
-      },
-      {
-        modules: link.others(STRUCT_SIZE, structModuleSize),
-        what: (i) => `has a struct module of ${link.field(i, STRUCT_SIZE)} bytes, not ${structModuleSize}`,
-      },
-      {
-        modules: link.others(E_FLAGS, e_flags | 0),
-        what: (i) => `has e_flags 0x${(link.field(i, E_FLAGS) >>> 0).toString(16)}, not 0x${e_flags.toString(16)}`,
-      },
-    ];
-  }
-
-  /** Modules that are unlike the others and are taken all the same. */
-  private oddWarnings(): Warning[] {
-    const { link, failed } = this;
-    return this.oddities().flatMap(({ modules, what }) =>
-      modules
-        .filter((i) => this.isMine(i) && !failed.has(i))
-        .map((i) => ({
-          kind: 'odd',
-          module: link.name(i),
-          text: `${link.name(i)} ${what(i)}, and loads all the same`,
-        })),
-    );
   }
 
   private sameNames(): void {
@@ -388,7 +358,7 @@ class Check {
         ...kernel.notes,
         ...this.notes,
         ...(threads.note === undefined ? [] : [threads.note]),
-        ...strangeSymvers(kernel, all, checked),
+        ...strangeSymvers(kernel.symvers, all, checked),
       ],
       judged: this.judged,
     };
@@ -416,14 +386,6 @@ class Check {
       this.io.progress();
     };
   }
-}
-
-const STRANGE: ReadonlySet<Cause> = new Set(['missing-symbol', 'crc', 'dependency']);
-
-/** Where most modules want other symbols it is hardly they who are wrong. */
-function strangeSymvers({ symvers }: TreeKernel, failed: readonly Finding[], checked: number): string[] {
-  const strange = failed.filter(({ cause }) => STRANGE.has(cause)).length;
-  return strange * 2 > checked ? [`most modules want other symbols than ${symvers} lists: is it this kernel's?`] : [];
 }
 
 function readBytes(path: string): Uint8Array {
