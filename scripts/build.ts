@@ -1,6 +1,7 @@
 // Compiles the package into dist/: JavaScript with rewritten imports, and types. What 'check' runs is put together.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions } from 'esbuild';
 
@@ -40,6 +41,26 @@ const together: BuildOptions = {
 };
 await build({ ...together, entryPoints: { 'check/worker': path('dist/cli/check/worker.js') } });
 await build({ ...together, entryPoints: { check: path('dist/cli/check.js') } });
+// What every command begins with is one file too, the parser of command lines in it; commands stay where they are.
+await build({
+  ...together,
+  splitting: false,
+  packages: 'bundle',
+  entryPoints: { run: path('dist/cli/run.js') },
+  banner: { js: `/*! With commander:\n${readFileSync(path('node_modules/commander/LICENSE'), 'utf8')}*/` },
+  plugins: [
+    {
+      name: 'commands',
+      setup({ onResolve }) {
+        onResolve({ filter: /^\.\// }, ({ kind, resolveDir, path: name }) =>
+          kind === 'dynamic-import'
+            ? { path: `./${relative(path('dist/cli'), join(resolveDir, name))}`, external: true }
+            : undefined,
+        );
+      },
+    },
+  ],
+});
 
 const bin = path('dist/cli/main.js');
 if (!readFileSync(bin, 'utf8').startsWith('#!/usr/bin/env node\n')) {
