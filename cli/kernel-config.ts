@@ -1,11 +1,9 @@
 /** --config: the switches of a kernel, from its .config or from JSON. */
+import { renamedOptions } from '../loader/kconfig.ts';
 import { defaultConfig } from '../loader/kernel.ts';
 import type { Config } from '../relocs/module-view.ts';
 import { readText } from './read-text.ts';
 import { UsageError } from './usage-error.ts';
-
-/** Options that were renamed: the loader knows them by one name. */
-const renamed: Readonly<Record<string, string>> = { MITIGATION_RETPOLINE: 'RETPOLINE' };
 
 /** Reads a .config, or a JSON object of switches by name without CONFIG_. */
 export async function readConfig(file: string): Promise<Config> {
@@ -47,7 +45,7 @@ function fromDotConfig(text: string, file: string): Config {
     }
     options++;
     const value = valueOf(on?.[2]);
-    if (value !== undefined) config[renamed[name] ?? name] = value;
+    if (value !== undefined) config[renamedOptions[name] ?? name] = value;
   });
   if (options === 0) throw new UsageError(`${file}: no CONFIG_ option in it`);
   const shift = config['PAGE_SHIFT'];

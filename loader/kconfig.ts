@@ -3,6 +3,9 @@ import type { Config } from '../relocs/module-view.ts';
 import { InputError } from './input-error.ts';
 import { defaultConfig } from './kernel.ts';
 
+/** Options that were renamed: the loader knows them by one name. */
+export const renamedOptions: Readonly<Record<string, string>> = { MITIGATION_RETPOLINE: 'RETPOLINE' };
+
 /**
  * Reads what `make oldconfig` writes: `y` and `m` are true, `is not set` is false, numbers are numbers, strings are
  * left out. A switch of `defaultConfig` that the file does not name is off, as it is in that kernel; the page size
@@ -13,9 +16,10 @@ export function parseKconfig(text: string): Config {
   for (const [name, value] of Object.entries(defaultConfig)) if (value === true) config[name] = false;
   for (const [i, line] of text.split('\n').entries()) {
     const unset = /^# CONFIG_(\w+) is not set\s*$/.exec(line)?.[1];
-    if (unset !== undefined) config[unset] = false;
+    if (unset !== undefined) config[renamedOptions[unset] ?? unset] = false;
     if (/^\s*(#|$)/.test(line)) continue;
-    const [, name, value] = /^CONFIG_(\w+)=(.*?)\s*$/.exec(line) ?? [];
+    const [, written, value] = /^CONFIG_(\w+)=(.*?)\s*$/.exec(line) ?? [];
+    const name = written && (renamedOptions[written] ?? written);
     if (name === undefined || value === undefined) {
       throw new InputError(`config, line ${i + 1}: expected CONFIG_NAME=value or a comment`, { line: i + 1 });
     }

@@ -22,6 +22,8 @@ test('y, m and n, what is not set, numbers; strings are left out', (t) => {
 test('a common switch that is not named is off; a later line wins', (t) => {
   t.is(parseKconfig('')['MODVERSIONS'], false);
   t.is(parseKconfig('')['SMP'], false);
+  t.is(parseKconfig('CONFIG_MITIGATION_RETPOLINE=y')['RETPOLINE'], true);
+  t.is(parseKconfig('# CONFIG_MITIGATION_RETPOLINE is not set')['RETPOLINE'], false);
   t.is(parseKconfig('CONFIG_SMP=y\nCONFIG_SMP=n')['SMP'], false);
   t.is(parseKconfig('# CONFIG_SMP is not set\nCONFIG_SMP=y\r\n')['SMP'], true);
 });
