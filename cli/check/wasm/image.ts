@@ -15,7 +15,7 @@ import {
 import { addr, e_machine, half, is64, little, signed, version, word } from './frame';
 import { alloc } from './memory';
 import { internString, knownString, nameRoom } from './names';
-import { head, setHead } from './record';
+import { setHead } from './record';
 
 export const SHT_NULL = 0,
   SHT_PROGBITS = 1,

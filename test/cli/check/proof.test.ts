@@ -372,9 +372,15 @@ test('what only looks like a module that loads', (t) => {
     ],
   ];
   for (const [why, both, edit, name] of cases) t.false(both.proven(edit(of(name)).file), why);
-  const twice = (name: string): Uint8Array =>
-    moduleFile('it', ['_printk'], [], { modinfo: { vermagic: name, name: 'it' } });
-  t.false(planted.proven(twice('')), 'an empty vermagic');
+  // The first one counts, also where it is empty.
+  for (const [vermagic, refused] of [
+    [[VERMAGIC_72, ''], undefined],
+    [['', VERMAGIC_72], 'ENOEXEC C60'],
+  ] as const) {
+    const file = moduleFile('it', ['_printk'], [], { modinfo: { license: 'GPL', vermagic, name: 'it' } });
+    t.is(planted.refused(file)?.split(' ').slice(0, 2).join(' '), refused);
+    t.is(planted.proven(file), refused === undefined);
+  }
 });
 
 test('healthy modules are proven, and none of the planted faults is', (t) => {
